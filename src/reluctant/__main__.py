@@ -1,0 +1,6 @@
+"""`python -m reluctant` is `reluctant`."""
+
+from reluctant.cli import main
+
+if __name__ == "__main__":
+    main()

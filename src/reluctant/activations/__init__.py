@@ -1,0 +1,4 @@
+"""The catalogue of activation functions, each defined once."""
+
+from reluctant.activations.catalogue import CATALOGUE as CATALOGUE
+from reluctant.activations.definition import Activation as Activation

@@ -1,0 +1,121 @@
+"""`reluctant run`: the script's own behaviour, a record, and a verdict at the end."""
+
+import atexit
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from reluctant.errors import ReluctantError
+from reluctant.observe import launch
+from reluctant.observe.session import Session
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.option("-m", "module", is_flag=True, help="Run a module, as `python -m` does.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Record into this folder instead of a new one under .reluctant/runs.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Seed random, numpy and torch before the script starts.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Record, but print no verdict.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of the run's time that observation may take.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Observe every N-th step, whatever it costs.",
+)
+@click.argument("script")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def run(
+    module: bool,
+    out: Path | None,
+    seed: int | None,
+    quiet: bool,
+    budget: float,
+    every: int | None,
+    script: str,
+    args: tuple[str, ...],
+) -> None:
+    """Run SCRIPT as python would, watch it train, and say at the end how its units fared.
+
+    Options before SCRIPT are ours, all after it are the script's own. The script's output and
+    exit code are its own too; ours goes to stderr.
+    """
+    program = launch.module(script, args) if module else launch.script(script, args)
+    session = Session(program, out, seed, budget, every)
+    if session.complaint is not None and not quiet:
+        _say(session.complaint, session.path)
+    ending = _Ending(session, quiet)
+    # Registered before anything of the script's, so that it runs after: the script's own exit
+    # handlers, and its threads, come first.
+    atexit.register(ending)
+    ending.outcome = program.run()
+    sys.exit(ending.outcome.exit_code)
+
+
+class _Ending:
+    """What happens when the interpreter exits: the record is completed and the verdict given."""
+
+    def __init__(self, session: Session, quiet: bool) -> None:
+        self._session = session
+        self._quiet = quiet
+        self.outcome = launch.Outcome(0)
+
+    def __call__(self) -> None:
+        if not self._session.here:
+            return
+        try:
+            self._session.finish(self.outcome.exit_code)
+            if not self._quiet and self._session.rank == 0:
+                self._verdict()
+        except Exception as error:
+            print(f"reluctant: no verdict can be given ({error})", file=sys.stderr)
+        if self.outcome.interrupted:
+            _die_of_interrupt()
+
+    def _verdict(self) -> None:
+        from reluctant.diagnose import diagnose
+        from reluctant.record.store import load
+        from reluctant.report import terminal
+
+        if self._session.path is None:
+            return
+        try:
+            run = load(self._session.path)
+            text = terminal.verdict(run, diagnose(run))
+        except ReluctantError as error:
+            _say(error, None)
+        else:
+            terminal.console(stderr=True).print(text)
+
+
+def _say(error: ReluctantError, instead: Path | None) -> None:
+    where = f"\n           It goes to {instead} instead." if instead is not None else ""
+    print(f"reluctant: {error.sentence}{where}\n           {error.way_out}", file=sys.stderr)
+
+
+def _die_of_interrupt() -> None:
+    """As python does after an unhandled Ctrl-C, so that a calling shell knows of it."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,33 @@
+"""From a record to findings: pure functions, no torch."""
+
+import warnings
+
+import numpy as np
+
+from reluctant.diagnose import dead, finite, flow, rate, summary
+from reluctant.diagnose.limits import limits
+from reluctant.diagnose.reading import Reading
+from reluctant.record.finding import Diagnosis, Finding
+from reluctant.record.run import Run
+
+# In the order of what explains what: earlier ones come first among equals.
+RULES = (finite.RULE, rate.RULE, dead.RULE, flow.VANISHING, flow.EXPLODING)
+
+
+def diagnose(run: Run) -> Diagnosis:
+    """What is wrong in this run, most severe first, and how each layer stands."""
+    # A record may hold NaN anywhere; what a rule makes of it is the rule's business.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _diagnose(run)
+
+
+def _diagnose(run: Run) -> Diagnosis:
+    reading = Reading(run)
+    found: list[tuple[tuple[int, int, int], Finding]] = []
+    for order, rule in enumerate(RULES):
+        if len(run.samples) >= rule.samples:
+            for place, finding in enumerate(rule.examine(reading)):
+                found.append(((-finding.severity, order, place), finding))
+    found.sort(key=lambda entry: entry[0])
+    return Diagnosis(tuple(finding for _, finding in found), summary.layers(reading), limits(run))

@@ -1,0 +1,314 @@
+"""`dead-units`: units that fire on no input, since when, and why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from reluctant.diagnose.reading import Ints, Mask, Reading, SiteReading, firing_bound
+from reluctant.diagnose.rule import Rule
+from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity, Units
+from reluctant.record.run import Floats
+from reluctant.words import number, percent, plural
+
+# A layer with half of its units is a network of another width, which may learn as well; below
+# that its width is no longer the one that was asked for.
+MANY = 0.5
+
+# So few are left that what passes the layer is a handful of features.
+NEARLY_ALL = 0.95
+
+# A step that moves a unit's mean pre-activation by its own standard deviation or more is no
+# drift: an ordinary step moves it by a hundredth.
+JOLT = 1.0
+
+# Nor is one that changes a unit's weights by a hundredth: a thousandth is usual, and a hundred
+# such steps make another unit of it.
+BRISK = 0.01
+
+# Half of a layer's deaths within so few steps, or within this share of the run, are one event.
+TOGETHER_STEPS = 8
+TOGETHER_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Killing:
+    """The shortest stretch of samples in which half of the units that died did so.
+
+    They last fired at samples `begin - 1` to `end - 1` of the site's series; `first` and `last`
+    are the steps whose updates lie between; `units` are those that died there.
+    """
+
+    begin: int
+    end: int
+    first: int
+    last: int
+    units: Mask
+
+
+def examine(reading: Reading) -> Iterator[Finding]:
+    """One finding for each layer with dead units."""
+    for site in reading.sites:
+        if site.function.switches_off and site.function.flat and site.deaths.count:
+            yield _finding(reading, site)
+
+
+def _finding(reading: Reading, site: SiteReading) -> Finding:
+    deaths = site.deaths
+    killing = _killing(reading, site)
+    root = _silent_input(reading, site)
+    first = int(deaths.since[deaths.dead].min())
+    if root is not None:
+        cause, evidence = _upstream(reading, site, root)
+    elif deaths.born.sum() * 2 >= deaths.count:
+        cause, evidence = _born(reading, site)
+    elif killing is not None:
+        cause, evidence = _killed(reading, site, killing)
+        first = killing.begin
+    else:
+        cause, evidence = _drifted(reading, site)
+    first = min(first, len(site.series.samples) - 1)
+    return Finding(
+        slug=RULE.slug,
+        severity=_severity(reading, site, root),
+        layer=site.label,
+        units=Units(tuple(np.flatnonzero(deaths.dead).tolist()), of=len(deaths.dead)),
+        first_step=reading.step(site, first),
+        cause=cause,
+        evidence=(*_how_sure(reading, site), *evidence),
+        remedies=_REMEDIES[cause.slug],
+    )
+
+
+# -- how much it matters --------------------------------------------------------------------
+
+
+def _severity(reading: Reading, site: SiteReading, root: SiteReading | None) -> Severity:
+    """By consequence: what is left of the layer, and whether the run learns all the same."""
+    share = site.deaths.share
+    if root is not None:
+        # A symptom: the layer comes back when the one before it does.
+        return Severity.NOTE
+    if share < MANY:
+        return Severity.NOTE
+    if _passed_by(reading, site):
+        # What flows around the layer keeps the rest of the network learning.
+        return Severity.WARNING if share >= NEARLY_ALL or reading.stalled else Severity.NOTE
+    if share >= NEARLY_ALL or reading.stalled:
+        return Severity.ERROR
+    return Severity.WARNING
+
+
+def _passed_by(reading: Reading, site: SiteReading) -> bool:
+    """Whether the gradient reaches the layers before it by another way, as a skip connection."""
+    if site.deaths.share < 1:
+        return _branches(reading, site)
+    for other in reading.before(site):
+        back = other.series.gradient_out[other.recent]
+        if bool(np.any(back > 0)):
+            return True
+    return False
+
+
+def _branches(reading: Reading, site: SiteReading) -> bool:
+    """Whether a site that reaches this layer also reaches another one beyond it."""
+    before = {at.index for other in reading.before(site) for at in other.sites}
+    own = {at.index for at in site.sites}
+    after = [layer for layer in reading.run.layers if own.intersection(layer.inputs)]
+    return any(before.intersection(layer.inputs) for layer in after)
+
+
+def _how_sure(reading: Reading, site: SiteReading) -> tuple[Evidence, ...]:
+    deaths = site.deaths
+    inputs = int(deaths.inputs[deaths.dead].min())
+    count = len(site.series.samples)
+    silent = np.arange(count)[:, None] >= deaths.since[None, deaths.dead]
+    high = np.where(silent, site.series.high[:, deaths.dead], -np.inf).max(axis=0)
+    square = np.where(silent, site.series.std[:, deaths.dead] ** 2, 0).sum(axis=0)
+    spread = np.sqrt(square / silent.sum(axis=0))
+    margin = np.where(spread > 0, high / spread, np.nan)
+    found = [
+        Evidence("silent-for", inputs, "inputs"),
+        Evidence("firing-rate-below", float(firing_bound(np.array(inputs))), "share"),
+    ]
+    if np.isfinite(margin).any():
+        value = float(np.median(margin[np.isfinite(margin)]))
+        found.append(Evidence("margin", value, "standard deviations"))
+    return tuple(found)
+
+
+# -- why --------------------------------------------------------------------------------------
+
+
+def _silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
+    """The dead layer that makes this one's input constant, the furthest back of them."""
+    silent = [other for other in reading.before(site) if other.deaths.share == 1]
+    if not silent or len(silent) < len(reading.before(site)):
+        return None
+    other = silent[0]
+    if int(other.deaths.since.max()) > int(site.deaths.since[site.deaths.dead].max()):
+        # It fell silent only after this one did.
+        return None
+    return _silent_input(reading, other) or other
+
+
+def _killing(reading: Reading, site: SiteReading) -> Killing | None:
+    """What killed most of the units that died, if they died together and of outsized steps."""
+    deaths, series = site.deaths, site.series
+    died = deaths.dead & (deaths.since > 0)
+    if not died.any():
+        return None
+    steps = reading.run.steps[series.samples]
+    times = np.sort(deaths.since[died])
+    half = (len(times) + 1) // 2
+    ends = times[half - 1 :]
+    begins = times[: len(ends)]
+    shortest = int(np.argmin(steps[ends] - steps[begins - 1]))
+    begin, end = int(begins[shortest]), int(ends[shortest])
+    first, last = int(steps[begin - 1]), max(int(steps[end]) - 1, int(steps[begin - 1]))
+    if last - first >= max(TOGETHER_STEPS, TOGETHER_SHARE * steps[-1]):
+        return None
+    units = died & (deaths.since >= begin) & (deaths.since <= end)
+    killing = Killing(begin, end, first, last, units)
+    updates = _updates(site, killing)
+    brisk = updates is not None and updates[0] >= BRISK
+    jolted = float(np.median(_jolt(reading, site, deaths.since)[units])) >= JOLT
+    return killing if brisk or jolted else None
+
+
+def _jolt(reading: Reading, site: SiteReading, since: Ints) -> Floats:
+    """How far each unit's mean fell at its death, in its standard deviations before, (U,)."""
+    series = site.series
+    steps = reading.run.steps[series.samples]
+    units = np.arange(len(since))
+    after = np.clip(since, 1, len(series.samples) - 1)
+    spread = np.maximum(series.std[after - 1, units], 1e-12)
+    fall = series.mean[after - 1, units] - series.mean[after, units]
+    # Over many steps small moves add up, if they have no common direction, as their root.
+    return np.asarray(fall / spread / np.sqrt(np.maximum(steps[after] - steps[after - 1], 1)))
+
+
+def _upstream(
+    reading: Reading, site: SiteReading, root: SiteReading
+) -> tuple[Cause, tuple[Evidence, ...]]:
+    return (
+        Cause(
+            "upstream-dead",
+            f"Its input no longer changes, because every unit of {root.label} is dead.",
+        ),
+        (Evidence("dead-upstream", root.deaths.count, f"units of {root.label}"),),
+    )
+
+
+def _killed(
+    reading: Reading, site: SiteReading, killing: Killing
+) -> tuple[Cause, tuple[Evidence, ...]]:
+    count, dead = int(killing.units.sum()), site.deaths.count
+    when = (
+        f"The update of step {killing.first}"
+        if killing.first == killing.last
+        else f"The updates of steps {killing.first} to {killing.last}"
+    )
+    before, after = killing.begin - 1, min(killing.end, len(site.series.samples) - 1)
+    start = float(np.median(site.series.mean[before, killing.units]))
+    end = float(np.median(site.series.mean[after, killing.units]))
+    evidence = [
+        Evidence("killed", count, "units", killing.first),
+        Evidence("mean-before", start, "", reading.step(site, before)),
+        Evidence("mean-after", end, "", reading.step(site, after)),
+    ]
+    text = f"{when} killed {count} of the {dead}: the input to the function fell from "
+    text += f"{number(start)} to {number(end)}"
+    updates = _updates(site, killing)
+    if updates is not None:
+        here, usual = updates
+        evidence.append(Evidence("update-ratio", here, "share", killing.first))
+        each = "" if killing.first == killing.last else "up to "
+        text += f", the weights changed by {each}{percent(here)} in a step"
+        if usual is not None:
+            evidence.append(Evidence("update-ratio-before", usual, "share"))
+            text += f" (before: {percent(usual)})"
+    for name, position in (("loss-before", before), ("loss-after", after)):
+        sample = reading.run.samples[site.series.samples[position]]
+        if sample.loss is not None:
+            evidence.append(Evidence(name, sample.loss, "", sample.step))
+    return Cause("killed-by-step", text + "."), tuple(evidence)
+
+
+def _updates(site: SiteReading, killing: Killing) -> tuple[float, float | None] | None:
+    """The killed units' largest update ratio at their killing, and the median before it."""
+    if site.rows is None:
+        return None
+    begin, end = site.series.samples[killing.begin - 1], site.series.samples[killing.end - 1]
+    rows = site.rows.update[:, killing.units].astype(float)
+    then = rows[(site.rows.samples >= begin) & (site.rows.samples <= end)]
+    earlier = rows[site.rows.samples < begin]
+    if not np.isfinite(then).any():
+        return None
+    usual = float(np.nanmedian(earlier)) if np.isfinite(earlier).any() else None
+    return float(np.nanmedian(np.nanmax(then, axis=0))), usual
+
+
+def _born(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
+    born = site.deaths.born
+    mean = float(np.median(site.series.mean[0, born]))
+    spread = float(np.median(site.series.std[0, born]))
+    step = reading.step(site, 0)
+    evidence = [
+        Evidence("mean", mean, "", step),
+        Evidence("std", spread, "", step),
+    ]
+    text = (
+        f"{plural(int(born.sum()), 'unit')} never fired, from the first step on: the input to "
+        f"the function began at {number(mean)} with a standard deviation of {number(spread)}"
+    )
+    bias = site.rows.bias[0, born] if site.rows is not None else np.array([np.nan])
+    if np.isfinite(bias).any():
+        value = float(np.nanmedian(bias))
+        evidence.append(Evidence("bias", value, "initial", step))
+        # Without the bias, would the mean still lie below zero by more than its spread?
+        if value < 0 and mean - value > mean / 2:
+            text += f", and the bias alone is {number(value)}"
+    return Cause("born-dead", text + "."), tuple(evidence)
+
+
+def _drifted(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
+    deaths, series = site.deaths, site.series
+    died = deaths.dead & (deaths.since > 0)
+    first = reading.step(site, int(deaths.since[died].min()))
+    last = reading.step(site, int(deaths.since[died].max()))
+    start = float(np.median(series.mean[0, died]))
+    end = float(np.median(series.mean[-1, died]))
+    when = f"at step {first}" if first == last else f"one by one, from step {first} to {last}"
+    text = (
+        f"They fell silent {when}: the input to the function drifted from {number(start)} to "
+        f"{number(end)}"
+    )
+    evidence = [
+        Evidence("mean-before", start, "", reading.step(site, 0)),
+        Evidence("mean-after", end, "", reading.step(site, -1)),
+    ]
+    if site.rows is not None and np.isfinite(site.rows.bias[:, died]).any():
+        moved = float(np.nanmedian(site.rows.bias[-1, died] - site.rows.bias[0, died]))
+        evidence.append(Evidence("bias-change", moved, "", reading.step(site, -1)))
+        text += f", the bias by {number(moved)}"
+    return Cause("drifted", text + "."), tuple(evidence)
+
+
+_LEAK = Remedy("leak", "use a leaky rectifier (slope 0.01): its derivative is never zero")
+_SLOWER = Remedy("slow-down", "lower the learning rate, or warm it up over the first steps")
+_REMEDIES = {
+    "born-dead": (
+        Remedy("rescale", "start from He initialisation with zero biases, on normalised inputs"),
+        _LEAK,
+    ),
+    "killed-by-step": (
+        _SLOWER,
+        Remedy("clip", "clip the gradient norm (torch.nn.utils.clip_grad_norm_)"),
+        _LEAK,
+    ),
+    "drifted": (_SLOWER, _LEAK),
+    "upstream-dead": (Remedy("upstream", "bring the layer before it back first"),),
+}
+
+RULE = Rule("dead-units", examine, samples=2)

@@ -1,0 +1,258 @@
+"""`vanishing-gradient` and `exploding-gradient`: how the gradient changes on its way back."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log10
+
+import numpy as np
+
+from reluctant.diagnose.reading import Reading, SiteReading
+from reluctant.diagnose.rule import Rule
+from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
+from reluctant.record.run import Floats
+from reluctant.words import number, plural
+
+# Networks of 17 tanh layers train well with a ratio of 66 to 95 between the gradients at their
+# two ends, so one in a hundred proves nothing while the loss falls, and something only when it
+# does not. At one in 100,000 what is left is lost in the noise of a batch, and in the epsilon of
+# Adam (1e-8), whatever the optimizer.
+FAINT = 1e-2
+LOST = 1e-5
+
+# The gradient changes by a factor of ten or so as a healthy run proceeds.
+GROWN = 1e3
+
+# A ratio is a matter of depth only if there is some.
+SITES = 3
+
+# A factor of less than this per layer is ascribed to the weights or to the function; one nearer
+# to 1 is no fault of either, and the depth alone makes it matter.
+FACTOR = 0.7
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The sites of one model in forward order, with the gradient at each, over recent samples.
+
+    `out` and `into` are (S,): the rms gradient at each function's output and input, the median
+    over the samples.
+    """
+
+    sites: tuple[SiteReading, ...]
+    out: Floats
+    into: Floats
+
+    @property
+    def ratio(self) -> float:
+        """The gradient at the first site over that at the last."""
+        return float(self.out[0] / self.out[-1]) if self.out[-1] > 0 else float("nan")
+
+    @property
+    def slope(self) -> float:
+        """The geometric mean, over the sites between, of what a function leaves of it."""
+        return _mean_factor(self.into[1:], self.out[1:])
+
+    @property
+    def gain(self) -> float:
+        """The geometric mean of what the layers between leave of it."""
+        return _mean_factor(self.out[:-1], self.into[1:])
+
+
+def _mean_factor(after: Floats, before: Floats) -> float:
+    known = (after > 0) & (before > 0)
+    if not known.any():
+        return 0.0
+    return float(np.exp(np.mean(np.log(after[known] / before[known]))))
+
+
+def _rms(values: Floats) -> Floats:
+    """(T, U) to (T,): over all units, dead ones too."""
+    return np.asarray(np.sqrt(np.mean(values.astype(np.float64) ** 2, axis=1)))
+
+
+def chains(reading: Reading, part: slice) -> Iterator[Chain]:
+    """One chain for each model that took part, of the samples in `part`."""
+    roots: dict[str, list[SiteReading]] = {}
+    for site in reading.sites:
+        if site.layer is not None:
+            roots.setdefault(site.sites[0].root, []).append(site)
+    for sites in roots.values():
+        out, into = [], []
+        for site in sites:
+            series = site.series
+            out.append(np.median(_finite(_rms(series.gradient_out[part]))))
+            into.append(np.median(_finite(_rms(series.gradient_in[part]))))
+        known = [position for position, value in enumerate(out) if np.isfinite(value)]
+        if len(known) >= SITES:
+            yield Chain(
+                tuple(sites[position] for position in known),
+                np.array(out)[known],
+                np.array(into)[known],
+            )
+
+
+def _finite(values: Floats) -> Floats:
+    finite = values[np.isfinite(values)]
+    return finite if finite.size else np.array([np.nan])
+
+
+def vanishing(reading: Reading) -> Iterator[Finding]:
+    """The gradient at the first layers is a hundredth, or less, of that at the last."""
+    for chain in chains(reading, slice(-_recent(reading), None)):
+        # Judged at the end of the run: what was faint at first and recovered did no harm.
+        if not chain.ratio < (LOST if reading.stalled is False else FAINT):
+            continue
+        dead = [site for site in chain.sites if site.deaths.share == 1]
+        cause, evidence = _why_vanishing(chain, dead)
+        starved = [
+            site
+            for site, value in zip(chain.sites, chain.out, strict=True)
+            if value < FAINT * chain.out[-1]
+        ]
+        if dead:
+            severity = Severity.NOTE  # the dead layer is the finding; this is what follows
+        elif reading.stalled or chain.ratio < LOST:
+            severity = Severity.WARNING if reading.stalled is False else Severity.ERROR
+        else:
+            severity = Severity.NOTE
+        yield Finding(
+            slug=VANISHING.slug,
+            severity=severity,
+            layer=chain.sites[0].label,
+            units=None,
+            first_step=_first_step(reading, chain),
+            cause=cause,
+            evidence=(
+                Evidence("gradient-first", float(chain.out[0]), "rms"),
+                Evidence("gradient-last", float(chain.out[-1]), "rms"),
+                Evidence("ratio", chain.ratio),
+                Evidence("starved", len(starved), "layers"),
+                *evidence,
+            ),
+            remedies=_VANISHING_REMEDIES[cause.slug],
+        )
+
+
+def _why_vanishing(chain: Chain, dead: list[SiteReading]) -> tuple[Cause, tuple[Evidence, ...]]:
+    first, last = chain.sites[0], chain.sites[-1]
+    lead = (
+        f"From {last.label} back to {first.label} the gradient falls from "
+        f"{number(float(chain.out[-1]))} to {number(float(chain.out[0]))}"
+    )
+    if dead:
+        names = ", ".join(site.label for site in dead)
+        return Cause("dead-layer", f"{lead}: every unit of {names} is dead."), ()
+    slope, gain = chain.slope, chain.gain
+    evidence = (
+        Evidence("slope-factor", slope, "a layer"),
+        Evidence("weight-factor", gain, "a layer"),
+    )
+    parts = (
+        f"{lead}, over {plural(len(chain.sites), 'layer')}: of each layer's gradient "
+        f"{chain.sites[0].function.name}'s slope leaves a factor of {number(slope)}, "
+        f"the weights one of {number(gain)}."
+    )
+    lost_to_slope, lost_to_weights = -log10(max(slope, 1e-300)), -log10(max(gain, 1e-300))
+    if slope <= FACTOR and lost_to_slope >= lost_to_weights and _saturates(chain):
+        return Cause("saturating-activation", parts), evidence
+    if gain <= FACTOR:
+        return Cause("weight-scale", parts), evidence
+    return Cause("depth", parts), evidence
+
+
+def _saturates(chain: Chain) -> bool:
+    """Whether most functions of the chain lose slope at both ends, as sigmoid and tanh do."""
+    both = [len(site.function.flat) == 2 for site in chain.sites]
+    return sum(both) * 2 > len(both)
+
+
+def exploding(reading: Reading) -> Iterator[Finding]:
+    """The gradient grows a hundredfold on its way back, or a thousandfold over the run."""
+    recent = _recent(reading)
+    for chain in chains(reading, slice(-recent, None)):
+        start = next(
+            (at for at in chains(reading, slice(0, 1)) if at.sites[0] is chain.sites[0]), chain
+        )
+        grown = _growth(start, chain)
+        # Finite: what is not has a finding of its own.
+        if chain.ratio > 1 / FAINT:
+            cause, evidence = _why_exploding(chain)
+        elif grown > GROWN:
+            cause = Cause(
+                "learning-rate",
+                f"The gradient at {chain.sites[0].label} grew from "
+                f"{number(float(start.out[0]))} to {number(float(chain.out[0]))} over the run.",
+            )
+            evidence = (Evidence("growth", grown),)
+        else:
+            continue
+        severity = Severity.ERROR if reading.stalled else Severity.NOTE
+        if reading.stalled is None:
+            severity = Severity.WARNING
+        yield Finding(
+            slug=EXPLODING.slug,
+            severity=severity,
+            layer=chain.sites[0].label,
+            units=None,
+            first_step=_first_step(reading, chain),
+            cause=cause,
+            evidence=(
+                Evidence("gradient-first", float(chain.out[0]), "rms"),
+                Evidence("gradient-last", float(chain.out[-1]), "rms"),
+                Evidence("ratio", chain.ratio),
+                *evidence,
+            ),
+            remedies=_EXPLODING_REMEDIES[cause.slug],
+        )
+
+
+def _growth(start: Chain, end: Chain) -> float:
+    return float(end.out[0] / start.out[0]) if start.out[0] > 0 else 1.0
+
+
+def _why_exploding(chain: Chain) -> tuple[Cause, tuple[Evidence, ...]]:
+    gain = chain.gain
+    text = (
+        f"From {chain.sites[-1].label} back to {chain.sites[0].label} the gradient grows from "
+        f"{number(float(chain.out[-1]))} to {number(float(chain.out[0]))}: the weights multiply "
+        f"it by {number(gain)} a layer."
+    )
+    slug = "weight-scale" if gain >= 1 / FACTOR else "depth"
+    return Cause(slug, text), (Evidence("weight-factor", gain, "a layer"),)
+
+
+def _recent(reading: Reading) -> int:
+    return max(5, len(reading.run.samples) // 5)
+
+
+def _first_step(reading: Reading, chain: Chain) -> int:
+    return reading.step(chain.sites[0], 0)
+
+
+_REINITIALISE = Remedy(
+    "rescale", "initialise each layer for its activation (He for rectifiers, Xavier for tanh)"
+)
+_NORMALISE = Remedy("normalise", "put a normalisation layer before each activation")
+_SKIP = Remedy("skip", "add skip connections around every few layers")
+
+_VANISHING_REMEDIES = {
+    "dead-layer": (Remedy("upstream", "bring the dead layer back first"),),
+    "saturating-activation": (
+        Remedy("rectify", "use a rectifier (ReLU, leaky ReLU): its slope is one where it fires"),
+        _NORMALISE,
+        _SKIP,
+    ),
+    "weight-scale": (_REINITIALISE, _NORMALISE),
+    "depth": (_SKIP, _NORMALISE, _REINITIALISE),
+}
+_EXPLODING_REMEDIES = {
+    "weight-scale": (_REINITIALISE, _NORMALISE),
+    "depth": (_NORMALISE, _SKIP),
+    "learning-rate": (
+        Remedy("slow-down", "lower the learning rate"),
+        Remedy("clip", "clip the gradient norm (torch.nn.utils.clip_grad_norm_)"),
+    ),
+}
+
+VANISHING = Rule("vanishing-gradient", vanishing)
+EXPLODING = Rule("exploding-gradient", exploding)

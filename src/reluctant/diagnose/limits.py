@@ -1,0 +1,39 @@
+"""What keeps a diagnosis from saying more, in sentences with a way out."""
+
+from collections.abc import Iterator
+
+from reluctant.record.run import Run
+
+
+def limits(run: Run) -> tuple[str, ...]:
+    """Why this record tells less than a record might; empty when it tells all there is."""
+    return tuple(_limits(run))
+
+
+def _limits(run: Run) -> Iterator[str]:
+    info = run.info
+    if info.failure is not None:
+        yield (
+            f"Observation failed and was given up, while the script went on: {info.failure}. "
+            "Please report this with the record's folder."
+        )
+    ended = info.exit_code is not None
+    if not run.samples:
+        if ended and info.torch is None:
+            yield "The script never imported torch, so there was nothing to observe."
+        elif ended and not info.steps:
+            yield (
+                "The script never called an optimizer, so no step was seen. Units are judged by "
+                "how they learn: run a script that trains with torch.optim."
+            )
+        elif info.failure is None:
+            yield "No step was recorded: the run ended before its first optimizer step."
+        return
+    if not run.sites:
+        yield (
+            "No activation function was seen in training, so dead units cannot be found; weights "
+            "and gradients were observed. Functions are seen when called through torch, in grad "
+            "mode, as modules, functions or methods."
+        )
+    if not ended:
+        yield "The run has not ended, or was killed: this is what was recorded until then."

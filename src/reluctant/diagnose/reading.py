@@ -1,0 +1,263 @@
+"""What several rules read off a record, worked out once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from math import log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reluctant.record.run import Floats, Function, Layer, LayerSeries, Run, Site, SiteSeries
+
+Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+# The chance that a unit which still fires is called dead, over all units of a layer together.
+MISTAKE = 0.01
+
+# A unit that was never seen to fire is taken to be dead once its firing rate is below this,
+# with 95 % confidence: it would be heard from less than once in a batch of ordinary size.
+RARE = 0.02
+
+
+def firing_bound(inputs: Ints) -> NDArray[np.float64]:
+    """Upper 95 % bound on the firing rate of a unit that fired on none of `inputs` inputs.
+
+    Exact and one-sided: the rate p for which (1 - p)^n = 0.05 (Clopper and Pearson 1934).
+    """
+    return np.where(inputs > 0, 1.0 - 0.05 ** (1.0 / np.maximum(inputs, 1)), 1.0)
+
+
+@dataclass(frozen=True)
+class Deaths:
+    """The dead units of one site.
+
+    All arrays are (U,). `since` is the first sample (an index into the site's series) of the
+    silence that lasts to the end, `inputs` how many inputs a unit was silent on in it, and
+    `dead` whether that is enough to call it dead.
+    """
+
+    dead: Mask
+    since: Ints
+    inputs: Ints
+
+    @property
+    def count(self) -> int:
+        """How many units are dead."""
+        return int(self.dead.sum())
+
+    @property
+    def share(self) -> float:
+        """Dead units as a share of all."""
+        return float(self.dead.mean()) if self.dead.size else 0.0
+
+    @property
+    def born(self) -> Mask:
+        """The dead that were never seen to fire."""
+        return np.asarray(self.dead & (self.since == 0))
+
+
+@dataclass(frozen=True)
+class SiteReading:
+    """The calls of one function on one layer's output: their series, and who is dead."""
+
+    sites: tuple[Site, ...]
+    layer: Layer | None
+    function: Function
+    series: SiteSeries
+    rows: LayerSeries | None
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: the layer if there is one, otherwise the site."""
+        return self.layer.name if self.layer is not None else self.sites[0].name
+
+    @cached_property
+    def deaths(self) -> Deaths:
+        """Who is dead, by the last samples whose numbers were finite.
+
+        What is not finite fires on nothing, but is not silent for want of input.
+        """
+        finite = np.isfinite(self.series.mean).all(axis=1)
+        if finite.all():
+            return deaths(self.series)
+        return deaths(head(self.series, int(np.argmin(finite))))
+
+    @cached_property
+    def recent(self) -> slice:
+        """The last samples, those that tell how things stand at the end: a fifth, five at least."""
+        count = len(self.series.samples)
+        return slice(count - min(count, max(5, count // 5)), count)
+
+    @cached_property
+    def firing(self) -> Floats:
+        """Each unit's firing rate over the recent samples, (U,)."""
+        values = self.series.values[self.recent].sum()
+        return np.asarray(self.series.fired[self.recent].sum(axis=0) / max(int(values), 1))
+
+    def constant(self) -> Mask:
+        """(T, U): the pre-activation did not vary with the input, beyond float32's rounding."""
+        size = np.maximum(np.abs(self.series.low), np.abs(self.series.high))
+        return np.asarray(self.series.high - self.series.low <= 1e-5 * size)
+
+
+def deaths(series: SiteSeries) -> Deaths:
+    """Tell the dead from those that merely fire rarely.
+
+    A unit that fired before is dead if its silence since would be a surprise at the rate at
+    which it fired: less likely than `MISTAKE` shared over all units (Bonferroni). One that was
+    never seen to fire is dead if `RARE` is above the exact bound on its rate, or, where all
+    units of the layer fire rarely (a sparse layer), if its neighbours' rate makes its silence
+    as unlikely.
+    """
+    samples, units = series.fired.shape
+    if samples == 0:
+        nobody = np.zeros(units, dtype=np.int64)
+        return Deaths(nobody.astype(bool), nobody, nobody)
+    fired = series.fired > 0
+    since = np.where(fired.any(axis=0), samples - np.argmax(fired[::-1], axis=0), 0)
+    silent = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
+    values_to = np.append(0, np.cumsum(series.values))[since]
+    total = series.fired.sum(axis=0)
+    alive = since == samples
+    rates = total[alive] / max(int(series.values.sum()), 1)
+    usual = float(np.quantile(rates, 0.1)) if alive.any() else 1.0
+    expected = np.where(since > 0, total / np.maximum(values_to, 1), min(usual, RARE))
+    chance = np.log1p(-np.clip(expected, 1e-9, 1 - 1e-9)) * silent
+    unlikely = chance < log(MISTAKE / units)
+    unheard = firing_bound(silent) <= RARE
+    return Deaths(~alive & unheard & unlikely, since, silent)
+
+
+def head(series: SiteSeries, count: int) -> SiteSeries:
+    """The first `count` samples of a series."""
+    return SiteSeries(**{at.name: getattr(series, at.name)[:count] for at in fields(series)})
+
+
+def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
+    """The series of several calls on one layer's output as if they were one."""
+    if len(parts) == 1:
+        return parts[0]
+    samples = np.unique(np.concatenate([part.samples for part in parts]))
+    shape = (len(samples), parts[0].fired.shape[1])
+    inputs, values = np.zeros((2, len(samples)), dtype=np.int64)
+    fired = np.zeros(shape, dtype=np.int64)
+    mean, square, gradient_in, gradient_out = np.zeros((4, *shape))
+    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+    for part in parts:
+        at = np.searchsorted(samples, part.samples)
+        count = part.values[:, None]
+        inputs[at] += part.inputs
+        values[at] += part.values
+        fired[at] += part.fired
+        mean[at] += part.mean * count
+        square[at] += (part.std**2 + part.mean**2) * count
+        gradient_in[at] += part.gradient_in**2 * count
+        gradient_out[at] += part.gradient_out**2 * count
+        low[at] = np.minimum(low[at], part.low)
+        high[at] = np.maximum(high[at], part.high)
+    total = values[:, None]
+    mean, square = mean / total, square / total
+    return SiteSeries(
+        samples,
+        inputs,
+        values,
+        fired,
+        mean,
+        np.sqrt(np.maximum(square - mean**2, 0)),
+        low,
+        high,
+        np.sqrt(gradient_in / total),
+        np.sqrt(gradient_out / total),
+    )
+
+
+class Reading:
+    """A run as the rules see it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @cached_property
+    def sites(self) -> tuple[SiteReading, ...]:
+        """The hidden activations, in the order of the forward pass.
+
+        A call that the model itself did not make and that feeds no layer, as a hinge in a loss,
+        is no hidden activation: nothing is to be learnt through it.
+        """
+        feeding = {site for layer in self.run.layers for site in layer.inputs}
+        together: dict[tuple[object, ...], list[Site]] = {}
+        for site in self.run.sites:
+            if site.inside or site.index in feeding:
+                # Several calls on one layer's output show the same units more than once.
+                shared = site.layer is not None and site.aligned
+                key = (site.layer, site.function) if shared else (site.name, site.index)
+                together.setdefault(key, []).append(site)
+        return tuple(self._read(sites) for sites in together.values())
+
+    def _read(self, sites: Sequence[Site]) -> SiteReading:
+        first = sites[0]
+        layer = self.run.layers[first.layer] if first.layer is not None else None
+        return SiteReading(
+            sites=tuple(sites),
+            layer=layer,
+            function=self.run.functions[first.function],
+            series=merge([self.run.series.site(site.index) for site in sites]),
+            rows=self.layer(layer) if layer is not None and first.aligned else None,
+        )
+
+    def layer(self, layer: Layer) -> LayerSeries | None:
+        """The layer's rows over time; None if no optimizer was seen to change it."""
+        if layer.index not in self._rows:
+            series = self.run.series.layer(layer.index)
+            self._rows[layer.index] = series if len(series.samples) else None
+        return self._rows[layer.index]
+
+    @cached_property
+    def _rows(self) -> dict[int, LayerSeries | None]:
+        return {}
+
+    def before(self, site: SiteReading) -> tuple[SiteReading, ...]:
+        """The hidden activations that reach `site`'s layer with no other layer between."""
+        wanted = set(site.layer.inputs) if site.layer is not None else set()
+        return tuple(other for other in self.sites if wanted & {at.index for at in other.sites})
+
+    def step(self, site: SiteReading, position: int) -> int:
+        """The optimizer step of the sample at `position` of the site's series."""
+        return int(self.run.steps[site.series.samples[position]])
+
+    # -- the loss ----------------------------------------------------------------------------
+
+    @cached_property
+    def loss_first(self) -> float | None:
+        """The loss at the start: the mean of the first three seen."""
+        return self._mean_loss(slice(0, 3))
+
+    @cached_property
+    def loss_last(self) -> float | None:
+        """The loss at the end: the mean of the last fifth seen, of three at least."""
+        count = max(3, len(self._losses) // 5)
+        return self._mean_loss(slice(-count, None))
+
+    @cached_property
+    def _losses(self) -> Floats:
+        return np.array([at.loss for at in self.run.samples if at.loss is not None], dtype=float)
+
+    def _mean_loss(self, part: slice) -> float | None:
+        values = self._losses[part]
+        return float(values.mean()) if values.size else None
+
+    @cached_property
+    def stalled(self) -> bool | None:
+        """Whether the run has learnt next to nothing by its end; None if its loss is unknown.
+
+        The loss at the end is at least nine tenths of the loss at the start, or not finite.
+        """
+        first, last = self.loss_first, self.loss_last
+        if first is None or last is None:
+            return None
+        if not np.isfinite(last) or not np.isfinite(first):
+            return True
+        # A loss may be negative (a log likelihood): what counts is the fall in its own size.
+        return bool(first - last < 0.1 * abs(first))

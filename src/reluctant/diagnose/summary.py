@@ -1,0 +1,53 @@
+"""One line a layer: how things stood at the end of the run."""
+
+import numpy as np
+
+from reluctant.diagnose.reading import Reading, SiteReading
+from reluctant.record.finding import LayerSummary
+from reluctant.record.run import Layer, LayerSeries
+
+
+def layers(reading: Reading) -> tuple[LayerSummary, ...]:
+    """Each weight layer, in the model's order, with the activation that it feeds."""
+    fed = {site.layer.index: site for site in reading.sites if site.layer is not None}
+    lines = []
+    for layer in sorted(reading.run.layers, key=lambda layer: layer.order):
+        rows = reading.layer(layer)
+        if layer.index in fed or rows is not None:
+            lines.append(_line(layer, fed.get(layer.index), rows))
+    return tuple(lines)
+
+
+def _line(layer: Layer, site: SiteReading | None, rows: LayerSeries | None) -> LayerSummary:
+    return LayerSummary(
+        name=layer.name,
+        kind=layer.kind,
+        units=layer.units,
+        function=site.function.label if site is not None else None,
+        firing=float(site.firing.mean()) if site is not None else None,
+        dead=_dead(site),
+        gradient=_gradient(site),
+        update_ratio=_update(rows),
+    )
+
+
+def _dead(site: SiteReading | None) -> int | None:
+    if site is None or not (site.function.switches_off and site.function.flat):
+        return None
+    return site.deaths.count
+
+
+def _gradient(site: SiteReading | None) -> float | None:
+    if site is None:
+        return None
+    values = site.series.gradient_out[site.recent].astype(np.float64)
+    values = values[np.isfinite(values).all(axis=1)]
+    return float(np.sqrt(np.mean(values**2))) if values.size else None
+
+
+def _update(rows: LayerSeries | None) -> float | None:
+    if rows is None:
+        return None
+    recent = rows.update[-max(5, len(rows.samples) // 5) :]
+    finite = recent[np.isfinite(recent)]
+    return float(np.median(finite)) if finite.size else None

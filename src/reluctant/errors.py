@@ -1,0 +1,79 @@
+"""The errors a person can meet: each one sentence and a way out."""
+
+from pathlib import Path
+
+
+class ReluctantError(Exception):
+    """Something a person can put right.
+
+    `slug` names the kind of error and never changes; `way_out` says what to do about it.
+    """
+
+    slug = "error"
+
+    def __init__(self, sentence: str, way_out: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.way_out = way_out
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.way_out}"
+
+
+class ScriptNotFound(ReluctantError):
+    """There is no such script or module to run."""
+
+    slug = "script-not-found"
+
+
+class RunNotFound(ReluctantError):
+    """There is no record where one was asked for."""
+
+    slug = "run-not-found"
+
+    @classmethod
+    def at(cls, path: Path) -> "RunNotFound":
+        """Nothing is recorded at `path`."""
+        return cls(f"There is no run at {path}.", "`reluctant runs` lists the runs there are.")
+
+
+class RecordDamaged(ReluctantError):
+    """A record that cannot be read."""
+
+    slug = "record-damaged"
+
+    @classmethod
+    def at(cls, path: Path, why: str) -> "RecordDamaged":
+        """The record's file at `path` cannot be read, and `why` says what was met."""
+        return cls(
+            f"The record at {path} is damaged: {why}.",
+            "It cannot be diagnosed; run the script again, or restore the folder from a copy.",
+        )
+
+
+class RecordTooNew(ReluctantError):
+    """A record that a later version wrote."""
+
+    slug = "record-too-new"
+
+    @classmethod
+    def at(cls, path: Path, schema: object, known: int) -> "RecordTooNew":
+        """The record at `path` has schema `schema`; this version reads up to `known`."""
+        return cls(
+            f"The record at {path} has schema {schema}, and this version reads up to {known}.",
+            "Upgrade with `pip install --upgrade reluctant`.",
+        )
+
+
+class FolderNotWritable(ReluctantError):
+    """A run folder that cannot be made or written."""
+
+    slug = "folder-not-writable"
+
+    @classmethod
+    def at(cls, path: Path | None, error: OSError) -> "FolderNotWritable":
+        """Writing at `path` failed with `error`."""
+        return cls(
+            f"No run can be recorded in {path or Path.cwd()} ({error.strerror or error}).",
+            "Choose another folder with --out DIR.",
+        )

@@ -1,0 +1,87 @@
+"""Tells which activation a call of a torch function is, whatever its spelling."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from reluctant.activations import CATALOGUE, Activation
+
+Arguments = tuple[Any, ...]
+
+
+class Call(NamedTuple):
+    """An activation and the values of its parameters in one call."""
+
+    activation: Activation
+    parameters: Mapping[str, float]
+
+
+def _function(path: str) -> Callable[..., Any] | None:
+    found: Any = torch
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found  # type: ignore[no-any-return]
+
+
+# The function object in torch -> the activation it computes. Versions differ in what they have.
+_SPELLINGS: dict[Callable[..., Any], Activation] = {
+    function: activation
+    for activation in CATALOGUE.values()
+    for path in activation.calls
+    if (function := _function(path)) is not None
+}
+
+_CLAMPS = {
+    function
+    for name in ("clamp", "clamp_", "clip", "clip_")
+    for home in (torch, Tensor)
+    if (function := getattr(home, name, None)) is not None
+}
+_CLAMP_MINS = {
+    function
+    for name in ("clamp_min", "clamp_min_")
+    for home in (torch, Tensor)
+    if (function := getattr(home, name, None)) is not None
+}
+
+KNOWN = frozenset(_SPELLINGS) | _CLAMPS | _CLAMP_MINS
+
+
+def recognise(
+    function: Callable[..., Any], args: Arguments, kwargs: Mapping[str, Any]
+) -> Call | None:
+    """The activation that this call computes; None if it computes none.
+
+    `x.clamp(min=0)` is a ReLU and `x.clamp(-1, 1)` a hard tanh; `x.clamp(max=5)` is neither.
+    """
+    activation = _SPELLINGS.get(function)
+    if activation is not None:
+        return Call(activation, _parameters(activation, args, kwargs))
+    low = args[1] if len(args) > 1 else kwargs.get("min")
+    high = None
+    if function not in _CLAMP_MINS:
+        high = args[2] if len(args) > 2 else kwargs.get("max")
+    return _clamp(low, high)
+
+
+def _clamp(low: Any, high: Any) -> Call | None:
+    if not isinstance(low, int | float) or not isinstance(high, int | float | None):
+        return None
+    if high is None:
+        return Call(CATALOGUE["relu"], {}) if low == 0 else None
+    if (low, high) == (0, 6):
+        return Call(CATALOGUE["relu6"], {})
+    return Call(CATALOGUE["hardtanh"], {"min_val": float(low), "max_val": float(high)})
+
+
+def _parameters(
+    activation: Activation, args: Arguments, kwargs: Mapping[str, Any]
+) -> dict[str, float]:
+    values = {}
+    for position, (name, default) in enumerate(activation.parameters.items(), start=1):
+        value = args[position] if len(args) > position else kwargs.get(name, default)
+        # A trainable slope (PReLU's) is not read here: that would wait for the device.
+        values[name] = float(value) if isinstance(value, int | float) else default
+    return values

@@ -1,0 +1,140 @@
+"""Reads the autograd graph: which weight layer feeds an activation, and which sites feed that."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+# Nodes that multiply by a weight. Told by the names autograd gives them, less the number.
+_PRODUCTS = frozenset(
+    "AddmmBackward MmBackward LinearBackward ConvolutionBackward MkldnnLinearBackward "
+    "BaddbmmBackward BmmBackward MvBackward AddmvBackward ConvolutionOverrideableBackward "
+    "MkldnnConvolutionBackward SqueezedLinearBackward AddbmmBackward".split()
+)
+# Nodes that a weight may pass on its way into a product: a transpose, a cast, a
+# parametrisation. Of a dozen such steps at most; a chain of activations is longer or differs.
+_ON_THE_WAY = frozenset(
+    "TBackward TransposeBackward PermuteBackward ToCopyBackward ViewBackward ReshapeAliasBackward "
+    "UnsafeViewBackward ExpandBackward UnsqueezeBackward SqueezeBackward CloneBackward "
+    "WeightNormInterfaceBackward DivBackward MulBackward AddBackward SubBackward AliasBackward "
+    "NumpyTBackward MHBackward MTBackward".split()
+)
+_TURNS = frozenset("TBackward TransposeBackward NumpyTBackward MTBackward".split())
+_LEAF = "AccumulateGrad"
+
+# How many nodes a search visits before it gives up: a block of an ordinary network has a dozen.
+_PATIENCE = 256
+_MARK = "reluctant"
+
+Node = Any  # torch.autograd.graph.Node, whose stubs lack what is read here
+
+
+class Feed(NamedTuple):
+    """The product that an activation's input comes from.
+
+    `weight` is its parameter, `axis` the dimension of it that numbers the units, `inputs` the
+    nodes of what it was multiplied with.
+    """
+
+    weight: Tensor
+    axis: int
+    bias: Tensor | None
+    inputs: tuple[Node, ...]
+
+
+def kind(node: Node) -> str:
+    """A node's name less its number: `AddmmBackward0` is `AddmmBackward`."""
+    return str(node.name()).rsplit("::", 1)[-1].rstrip("0123456789")
+
+
+def mark(output: Tensor, site: int) -> None:
+    """Note on the node that made `output` that it is the activation of this site."""
+    if output.grad_fn is not None:
+        node: Node = output.grad_fn
+        node.metadata[_MARK] = site
+
+
+def _nearest(starts: Iterable[Node], stop: Callable[[Node], bool]) -> Iterator[Node]:
+    """The nodes behind `starts`, nearest first, without going behind one that `stop` holds for."""
+    waiting = deque(starts)
+    seen = set(waiting)
+    while waiting and len(seen) < _PATIENCE:
+        node = waiting.popleft()
+        yield node
+        if stop(node):
+            continue
+        for behind, _ in node.next_functions:
+            if behind is not None and behind not in seen:
+                seen.add(behind)
+                waiting.append(behind)
+
+
+def feed(tensor: Tensor) -> Feed | None:
+    """The nearest product with a parameter behind `tensor`.
+
+    Does not look behind another activation, nor through an attention's product of activations.
+    """
+    if tensor.grad_fn is None:
+        return None
+
+    def stop(node: Node) -> bool:
+        return _MARK in node.metadata or kind(node) in _PRODUCTS
+
+    products = (_product(node) for node in _nearest([tensor.grad_fn], stop))
+    return next((found for found in products if found is not None), None)
+
+
+def sites_behind(inputs: Iterable[Node]) -> set[int]:
+    """The marked sites behind these nodes with no other weight layer between."""
+
+    def stop(node: Node) -> bool:
+        return _MARK in node.metadata or _product(node) is not None
+
+    marks = (node.metadata.get(_MARK) for node in _nearest(inputs, stop))
+    return {site for site in marks if site is not None}
+
+
+def _product(node: Node) -> Feed | None:
+    name = kind(node)
+    if name not in _PRODUCTS:
+        return None
+    edges = [behind for behind, _ in node.next_functions if behind is not None]
+    leaves = {edge: leaf for edge in edges if (leaf := _leaf(edge)) is not None}
+    weights = [edge for edge, (tensor, _) in leaves.items() if tensor.dim() >= 2]
+    if not weights:
+        return None
+    # Where input and weight are both leaves (an input whose gradient is asked for), the weight
+    # is the later operand.
+    weight, turned = leaves[weights[-1]]
+    biases = [edge for edge, (tensor, _) in leaves.items() if tensor.dim() == 1]
+    inputs = tuple(edge for edge in edges if edge is not weights[-1] and edge not in biases)
+    bias = leaves[biases[0]][0] if biases else None
+    return Feed(weight, _axis(name, weight, turned, node), bias, inputs)
+
+
+def _axis(name: str, weight: Tensor, turned: bool, node: Node) -> int:
+    if "Convolution" in name:
+        return 1 if getattr(node, "_saved_transposed", False) else 0
+    if "Linear" in name:
+        return 0
+    # x @ W has its units in the last dimension of W; F.linear turns the weight first.
+    return weight.dim() - 2 if turned else weight.dim() - 1
+
+
+def _leaf(node: Node) -> tuple[Tensor, bool] | None:
+    """The parameter at the end of a chain of transposes and casts, and whether it was turned."""
+    turned = False
+    for _ in range(12):
+        name = kind(node)
+        if name == _LEAF:
+            return node.variable, turned
+        if name not in _ON_THE_WAY or _MARK in node.metadata:
+            return None
+        turned ^= name in _TURNS
+        behind = [edge for edge, _ in node.next_functions if edge is not None]
+        if not behind:
+            return None
+        # A parametrisation joins several tensors; the weight proper comes first.
+        node = behind[0]
+    return None

@@ -1,0 +1,313 @@
+"""Sees every activation call while a sample is open: where it is, what feeds it, what it is fed.
+
+A `TorchFunctionMode` sees module and functional calls alike. The module path is read off the
+Python stack rather than from module hooks: with a hook registered, torch calls modules another
+way, which shows in tracebacks and switches off its fast paths.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from threading import get_ident
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import (  # type: ignore[attr-defined]
+    TorchFunctionMode,
+    _len_torch_function_stack,
+    _pop_mode,
+    _push_mode,
+)
+
+from reluctant.observe import graph
+from reluctant.observe.calls import KNOWN, Call, recognise
+from reluctant.observe.guard import Guard
+from reluctant.observe.layers import Layers
+from reluctant.observe.names import Names, Place
+from reluctant.observe.probes import Activity, Gradient, Intervals
+from reluctant.record.run import Function
+from reluctant.record.store import NewSite
+
+# What handing one call of a torch function through a Python mode costs, in seconds, beside the
+# call itself (measured: 0.7 to 1.5 microseconds).
+PASSING_SECONDS = 1.5e-6
+
+# A sample that has taken this long looks no further. Only a sample that no optimizer step ends,
+# as in a script that has no optimizer, comes to this.
+MOST_SECONDS = 5.0
+
+# Calls of one function in one module are told apart up to this many between two backward passes:
+# enough for a module used several times, and an unrolled loop does not become a site a turn.
+MOST_CALLS = 8
+
+_CALL_IMPL = nn.Module._call_impl.__code__
+_BACKWARD = Tensor.backward
+
+
+@dataclass
+class Met:
+    """A site as it stands in the script, from the moment it is first met."""
+
+    index: int
+    axis: int
+    units: int
+    flat: Intervals
+
+
+@dataclass
+class Seen:
+    """What one sample holds of one site."""
+
+    activity: Activity
+    gradient_in: Gradient = field(default_factory=Gradient)
+    gradient_out: Gradient = field(default_factory=Gradient)
+
+
+@dataclass
+class Glimpse:
+    """What was seen since the last time somebody asked, and what seeing it cost."""
+
+    sites: dict[int, Seen] = field(default_factory=dict)
+    losses: list[Tensor] = field(default_factory=list)
+    new_sites: list[NewSite] = field(default_factory=list)
+    new_functions: list[Function] = field(default_factory=list)
+    feeds: list[tuple[int, int]] = field(default_factory=list)
+    seconds: float = 0.0
+    calls: int = 0
+
+    @property
+    def cost(self) -> float:
+        """Seconds that the script waited for us."""
+        return self.seconds + self.calls * PASSING_SECONDS
+
+
+class SiteMode(TorchFunctionMode):
+    """The open eye: entered when a sample begins, left when it ends."""
+
+    def __init__(self, names: Names, layers: Layers, guard: Guard) -> None:
+        super().__init__()
+        self._names = names
+        self._layers = layers
+        self._guard = guard
+        self._sites: dict[tuple[str, str, str, int], Met] = {}
+        self._functions: dict[str, Function] = {}
+        self._calls: dict[tuple[str, str, str], int] = {}
+        self._take = Glimpse()
+        # What stands for `Tensor.backward` while backward passes are counted.
+        self.counting: Callable[..., Any] | None = None
+        self._entered: int | None = None  # the thread that did: stacks of modes are its own
+
+    # -- the stack of modes ------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin to look, below any mode of the script's own, so that it can leave its own first."""
+        if self._entered is not None:
+            return
+        above = [_pop_mode() for _ in range(_len_torch_function_stack())]
+        # torch's default-device mode must stay at the very bottom.
+        if above and type(above[-1]).__name__ == "DeviceContext":
+            _push_mode(above.pop())
+        _push_mode(self)
+        for mode in reversed(above):
+            _push_mode(mode)
+        self._entered = get_ident()
+
+    def shut(self) -> None:
+        """Look away."""
+        thread, self._entered = self._entered, None
+        if thread != get_ident():
+            return
+        above = []
+        while _len_torch_function_stack():
+            mode = _pop_mode()
+            if mode is self:
+                break
+            above.append(mode)
+        for mode in reversed(above):
+            _push_mode(mode)
+
+    def take(self) -> "Glimpse":
+        """Hand over what was seen since the last time."""
+        taken, self._take = self._take, Glimpse()
+        self._calls.clear()
+        return taken
+
+    # -- the calls ---------------------------------------------------------------------------
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Pass every call on; look at activations and at `backward()`."""
+        kwargs = kwargs or {}
+        take = self._take
+        take.calls += 1
+        if self._entered is None or take.seconds > MOST_SECONDS:
+            return func(*args, **kwargs)
+        if func in KNOWN:
+            return self._activation(func, args, kwargs)
+        if func is _BACKWARD or func is self.counting:
+            func = _BACKWARD
+            self._backward(args)
+        return func(*args, **kwargs)
+
+    def _backward(self, args: tuple[Any, ...]) -> None:
+        with self._guard():
+            self._calls.clear()
+            loss = args[0]
+            if type(loss) is Tensor and loss.numel() == 1:
+                self._take.losses.append(loss.detach())
+
+    def _activation(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        take = self._take
+        began = perf_counter()
+        looked = None
+        with self._guard():
+            z: Any = args[0] if args else kwargs.get("input")
+            call = recognise(func, args, kwargs) if _observable(z) else None
+            if call is not None:
+                looked = self._look(call, z)
+        take.seconds += perf_counter() - began
+        output = func(*args, **kwargs)
+        if looked is not None:
+            began = perf_counter()
+            with self._guard():
+                met, seen = looked
+                if isinstance(output, Tensor):
+                    graph.mark(output, met.index)
+                    if output.requires_grad:
+                        output.register_hook(partial(self._returned, seen.gradient_out, met.axis))
+            take.seconds += perf_counter() - began
+        return output
+
+    def _look(self, call: Call, z: Tensor) -> tuple[Met, Seen] | None:
+        """Read the pre-activation, before the call: it may be overwritten in place."""
+        met = self._meet(call, z)
+        if z.dim() <= met.axis or z.shape[met.axis] != met.units:
+            return None  # called with another width than at first: other units
+        with torch.no_grad():
+            activity = Activity.of(z, met.axis, met.flat)
+            seen = self._take.sites.get(met.index)
+            if seen is None:
+                seen = self._take.sites[met.index] = Seen(activity)
+            else:
+                seen.activity.add(activity)
+        if not z.is_leaf:
+            z.register_hook(partial(self._returned, seen.gradient_in, met.axis))
+        return met, seen
+
+    def _returned(self, into: Gradient, axis: int, gradient: Tensor) -> None:
+        """A gradient came back; also called in autograd's own threads."""
+        began = perf_counter()
+        with self._guard(), torch.no_grad():
+            if type(gradient) is Tensor and not gradient.is_sparse:
+                into.add(gradient, axis)
+        self._take.seconds += perf_counter() - began
+
+    # -- the names ---------------------------------------------------------------------------
+
+    def _meet(self, call: Call, z: Tensor) -> Met:
+        place = self._place(sys._getframe())
+        root, path = (place.root, place.path) if place is not None else ("", "")
+        name = call.activation.name
+        turn = self._calls.get((root, path, name), 0)
+        self._calls[root, path, name] = turn + 1
+        key = (root, path, name, min(turn, MOST_CALLS))
+        met = self._sites.get(key)
+        if met is None:
+            met = self._sites[key] = self._first(call, z, key)
+        return met
+
+    def _first(self, call: Call, z: Tensor, key: tuple[str, str, str, int]) -> Met:
+        root, path, name, turn = key
+        function = self._function(call)
+        feed = graph.feed(z)
+        layer = self._layers.of(*feed[:3]).definition if feed is not None else None
+        axis = _axis(z, feed)
+        index = len(self._sites)
+        take = self._take
+        if feed is not None and layer is not None:
+            take.feeds += [(site, layer.index) for site in graph.sites_behind(feed.inputs)]
+        take.new_sites.append(
+            NewSite(
+                index,
+                name=f"{path}:{name}" + (f"#{turn}" if turn else ""),
+                root=root,
+                function=function.index,
+                layer=layer.index if layer is not None else None,
+                units=z.shape[axis],
+                aligned=layer is not None and layer.units == z.shape[axis],
+                inside=layer is None or layer.root == root,
+            )
+        )
+        return Met(index, axis, z.shape[axis], function.flat)
+
+    def _function(self, call: Call) -> Function:
+        activation, parameters = call
+        function = Function(len(self._functions), activation.name, parameters)
+        known = self._functions.get(function.label)
+        if known is None:
+            known = self._functions[function.label] = replace(
+                function,
+                flat=activation.flat_regions(**parameters),
+                switches_off=activation.switches_off,
+                zero_centred=activation.zero_centred,
+                curve=activation.curve(**parameters),
+            )
+            self._take.new_functions.append(known)
+        return known
+
+    def _place(self, frame: FrameType | None) -> Place | None:
+        """The innermost module on the stack that has a name below the outermost one."""
+        modules: list[nn.Module] = []
+        while frame is not None:
+            if frame.f_code is _CALL_IMPL:
+                modules.append(frame.f_locals["self"])
+            frame = frame.f_back
+        if not modules:
+            return None
+        outermost = self._names.of_module(modules[-1])
+        for module in modules:
+            place = self._names.of_module(module)
+            if place is not None and outermost is not None and place.root == outermost.root:
+                return place
+        return outermost
+
+
+def _observable(z: Any) -> bool:
+    """Whether this is a plain tensor in an ordinary training pass."""
+    return (
+        type(z) in (Tensor, nn.Parameter)
+        and z.requires_grad
+        and torch.is_grad_enabled()
+        and z.dim() > 0
+        and z.numel() > 0
+        and z.layout is torch.strided
+        and z.is_floating_point()
+        # Under a transform, a trace or a mode of the script's own, what we compute would be
+        # transformed, traced or counted with it.
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._get_tracing_state() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+        # Activation checkpointing repeats a forward pass within the backward pass.
+        and torch._C._current_graph_task_id() == -1
+    )
+
+
+def _axis(z: Tensor, feed: graph.Feed | None) -> int:
+    """The dimension that numbers units: 1 behind a convolution, otherwise the last."""
+    if feed is not None:
+        units = feed.weight.shape[feed.axis]
+        channels = feed.weight.dim() > 2 and z.dim() > 2
+        likely = [1, z.dim() - 1] if channels else [z.dim() - 1, min(1, z.dim() - 1)]
+        return next((axis for axis in likely if z.shape[axis] == units), likely[0])
+    return 1 if z.dim() > 3 else z.dim() - 1

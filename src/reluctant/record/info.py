@@ -1,0 +1,28 @@
+"""What ran: the content of `run.json`. Needed before the script starts, so without numpy."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What ran, where and how it ended; the content of `run.json`. Times are UTC, ISO 8601."""
+
+    script: str
+    arguments: tuple[str, ...] = ()
+    started: str = ""
+    cwd: str = ""
+    host: str = ""
+    python: str = ""
+    torch: str | None = None
+    reluctant: str = ""
+    git_commit: str | None = None
+    seed: int | None = None
+    module: bool = False
+    # Known once the run has ended; a run that was killed never says.
+    seconds: float | None = None
+    exit_code: int | None = None
+    steps: int | None = None
+    backwards: int | None = None  # counted only until the first optimizer step
+    observing_seconds: float | None = None
+    # A sentence if our own observation failed while the script went on.
+    failure: str | None = None

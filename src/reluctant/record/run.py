@@ -1,0 +1,169 @@
+"""What a run is: its layers, its activation sites, and what was sampled of each over time.
+
+Knows nothing of where the numbers come from; `store` reads them from disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reluctant.record.info import RunInfo
+
+Floats = NDArray[np.float64] | NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A weight layer: one parameter of two or more dimensions; its rows are its units.
+
+    `order` is its place among all layers of the model. `inputs` are the sites whose outputs
+    reach it without another layer between.
+    """
+
+    index: int
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    units: int
+    order: int
+    inputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place where an activation function is called, as `features.3:relu`.
+
+    `layer` is the weight layer whose output it receives; None if there is none. `root` is the
+    model that made the call ('' if none did). `units` is the number of channels of its input;
+    they are the layer's units when `aligned`. `inside` tells whether the call was made by the
+    model that owns that layer, and not, say, in a loss.
+    """
+
+    index: int
+    name: str
+    function: int
+    layer: int | None
+    units: int
+    order: int
+    root: str = ""
+    aligned: bool = True
+    inside: bool = True
+
+
+@dataclass(frozen=True)
+class Function:
+    """The facts of an activation function as they were when the run met it.
+
+    `flat` are the closed intervals of inputs on which its derivative is zero or nearly so.
+    `switches_off` says that the function is off (zero output) on the lowest of them, as a
+    rectifier is, and not merely saturated. `curve` holds sampled inputs and outputs.
+    """
+
+    index: int
+    name: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    flat: tuple[tuple[float, float], ...] = ()
+    switches_off: bool = False
+    zero_centred: bool = False
+    curve: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+
+    @property
+    def label(self) -> str:
+        """The name with its parameters, as `leaky_relu(0.01)`."""
+        values = ", ".join(f"{value:g}" for value in self.parameters.values())
+        return f"{self.name}({values})" if values else self.name
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One observed step: everything between two calls of `optimizer.step()`.
+
+    `step` counts the optimizer's steps from 0. `loss` is the mean of what `backward()` was
+    called on; None where that was no scalar or was not seen.
+    """
+
+    index: int
+    step: int
+    optimizer: int
+    loss: float | None
+    rate: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SiteSeries:
+    """What was seen at a site, over T samples and U units.
+
+    `samples` (T,) index the run's samples. `inputs` (T,) counts the examples in those samples,
+    `values` (T,) the numbers seen of each unit: one an example, or one a position.
+    The rest is (T, U): `fired` counts values outside the flat region; `mean`, `std`, `low` and
+    `high` describe the pre-activation; `gradient_in` and `gradient_out` are root mean squares
+    of the loss gradient at the function's input and output, NaN where none came back.
+    """
+
+    samples: Ints
+    inputs: Ints
+    values: Ints
+    fired: Ints
+    mean: Floats
+    std: Floats
+    low: Floats
+    high: Floats
+    gradient_in: Floats
+    gradient_out: Floats
+
+
+@dataclass(frozen=True)
+class LayerSeries:
+    """What was seen of a layer's weight rows in the optimizer's step, over T samples and U units.
+
+    `gradient` and `weight` are Euclidean norms of a row; `update` is |change| / |row| in that
+    step, NaN for a row that was zero; `bias` is NaN where the layer has none or it is unknown.
+    """
+
+    samples: Ints
+    gradient: Floats
+    weight: Floats
+    update: Floats
+    bias: Floats
+
+
+class Series(Protocol):
+    """Where the numbers come from: a file, or memory."""
+
+    def site(self, index: int) -> SiteSeries:
+        """The series of the site with this index."""
+        ...
+
+    def layer(self, index: int) -> LayerSeries:
+        """The series of the layer with this index."""
+        ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recorded run. Layers, sites and functions are indexed by their `index`."""
+
+    info: RunInfo
+    layers: tuple[Layer, ...]
+    sites: tuple[Site, ...]
+    functions: tuple[Function, ...]
+    samples: tuple[Sample, ...]
+    series: Series
+    path: Path | None = None
+
+    @property
+    def steps(self) -> Ints:
+        """The step of each sample, (T,)."""
+        return np.array([sample.step for sample in self.samples], dtype=np.int64)
+
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """The loss at each sample, (T,), NaN where it was not seen."""
+        values = [np.nan if sample.loss is None else sample.loss for sample in self.samples]
+        return np.array(values, dtype=np.float64)

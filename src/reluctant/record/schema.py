@@ -1,0 +1,91 @@
+"""The record on disk, in one place: the version, the tables, and what each column means.
+
+A run is a folder:
+
+    run.json        what ran (RunInfo), rewritten once when the run ends
+    rank-0.sqlite   what was observed; one file per rank, write-ahead log, one transaction
+                    a sample, so that a run killed at any moment is readable up to its last one
+
+Per-unit columns are blobs of little-endian numbers, one per unit: float32, except `fired`,
+which is int64. Statistics are therefore kept to float32's 24 bits.
+"""
+
+# Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
+VERSION = 1
+
+INFO = "run.json"
+
+
+def part(rank: int) -> str:
+    """The name of the file that `rank` writes."""
+    return f"rank-{rank}.sqlite"
+
+
+TABLES = """
+CREATE TABLE layer (
+  id        INTEGER PRIMARY KEY,  -- Layer.index
+  name      TEXT NOT NULL,        -- module path, as `features.0`; the parameter's own if no module
+  root      TEXT NOT NULL,        -- the outermost module that owns it; '' if none does
+  kind      TEXT NOT NULL,        -- the owning module's class, as `Linear`; `matrix` if none
+  shape     TEXT NOT NULL,        -- of the weight, a JSON list
+  units     INTEGER NOT NULL,     -- how many rows (output channels) it has
+  position  INTEGER NOT NULL      -- its place among the model's parameters
+);
+
+CREATE TABLE function (
+  id        INTEGER PRIMARY KEY,  -- Function.index
+  name      TEXT NOT NULL,        -- as in the catalogue, `leaky_relu`
+  facts     TEXT NOT NULL         -- JSON: parameters, flat, switches_off, zero_centred, curve
+);
+
+CREATE TABLE site (
+  id        INTEGER PRIMARY KEY,  -- Site.index; also its place in the first forward pass
+  name      TEXT NOT NULL,        -- `module path:function#call`, without the root
+  root      TEXT NOT NULL,        -- the outermost module on the call stack; '' if none
+  function  INTEGER NOT NULL REFERENCES function(id),
+  layer     INTEGER REFERENCES layer(id),  -- the weight layer that feeds it
+  units     INTEGER NOT NULL,     -- channels of its input
+  aligned   INTEGER NOT NULL,     -- 1 if those channels are the layer's units
+  inside    INTEGER NOT NULL      -- 1 if the model that owns the layer made the call
+);
+
+CREATE TABLE feeds (              -- a site's output reaches a layer, no other layer between
+  site      INTEGER NOT NULL REFERENCES site(id),
+  layer     INTEGER NOT NULL REFERENCES layer(id),
+  PRIMARY KEY (site, layer)
+);
+
+CREATE TABLE sample (
+  id        INTEGER PRIMARY KEY,  -- Sample.index
+  step      INTEGER NOT NULL,     -- of the optimizer that closed the sample, from 0
+  optimizer INTEGER NOT NULL,     -- which one, by order of first step
+  loss      REAL,                 -- mean of the scalars that backward() was called on; 'nan'
+  rate      REAL,                 -- learning rate of the optimizer's first group
+  seconds   REAL NOT NULL         -- since the script started
+);
+
+CREATE TABLE site_sample (        -- SiteSeries: one row a site and sample
+  sample    INTEGER NOT NULL REFERENCES sample(id),
+  site      INTEGER NOT NULL REFERENCES site(id),
+  inputs    INTEGER NOT NULL,     -- examples observed
+  vals      INTEGER NOT NULL,     -- numbers observed of each unit
+  fired     BLOB NOT NULL,        -- int64: values outside the function's flat region
+  mean      BLOB NOT NULL,        -- of the pre-activation
+  std       BLOB NOT NULL,        -- of the pre-activation, population
+  low       BLOB NOT NULL,        -- smallest pre-activation
+  high      BLOB NOT NULL,        -- largest pre-activation
+  gradient_in  BLOB,              -- rms of the loss gradient at the function's input
+  gradient_out BLOB,              -- rms of the loss gradient at the function's output
+  PRIMARY KEY (site, sample)
+);
+
+CREATE TABLE layer_sample (       -- LayerSeries: one row a layer and sample
+  sample    INTEGER NOT NULL REFERENCES sample(id),
+  layer     INTEGER NOT NULL REFERENCES layer(id),
+  gradient  BLOB NOT NULL,        -- norm of each row of the weight's gradient
+  weight    BLOB NOT NULL,        -- norm of each row before the step
+  updated   BLOB NOT NULL,        -- |change| / |row| in the step, NaN for a zero row
+  bias      BLOB,                 -- each unit's bias before the step
+  PRIMARY KEY (layer, sample)
+);
+"""

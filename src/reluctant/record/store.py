@@ -1,0 +1,321 @@
+"""The record's SQLite file: written one transaction a sample, read as a `Run`."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reluctant.errors import RecordDamaged, RecordTooNew
+from reluctant.record import folder, schema
+from reluctant.record.info import RunInfo
+from reluctant.record.run import Function, Layer, LayerSeries, Run, Sample, Site, SiteSeries
+
+Array = NDArray[Any]
+# How long a write may wait for another process's lock before the sample is given up: longer
+# would be felt by the script.
+BUSY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class NewLayer:
+    """A layer met for the first time; `root` is the model that owns it ('' if none)."""
+
+    index: int
+    name: str
+    root: str
+    kind: str
+    shape: tuple[int, ...]
+    units: int
+    position: int
+
+
+@dataclass(frozen=True)
+class NewSite:
+    """A site met for the first time; `root` is the outermost module on the stack ('' if none)."""
+
+    index: int
+    name: str
+    root: str
+    function: int
+    layer: int | None
+    units: int
+    aligned: bool
+    inside: bool
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """One site in one sample; the arrays are (U,)."""
+
+    site: int
+    inputs: int
+    values: int
+    fired: Array
+    mean: Array
+    std: Array
+    low: Array
+    high: Array
+    gradient_in: Array | None
+    gradient_out: Array | None
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer in one sample; the arrays are (U,)."""
+
+    layer: int
+    gradient: Array
+    weight: Array
+    update: Array
+    bias: Array | None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that one transaction writes: a sample, and what it met for the first time."""
+
+    sample: Sample
+    layers: tuple[NewLayer, ...] = ()
+    functions: tuple[Function, ...] = ()
+    sites: tuple[NewSite, ...] = ()
+    feeds: tuple[tuple[int, int], ...] = ()
+    site_rows: tuple[SiteRow, ...] = ()
+    layer_rows: tuple[LayerRow, ...] = ()
+
+
+class Writer:
+    """Writes one rank's part of a record."""
+
+    def __init__(self, path: Path, rank: int = 0) -> None:
+        self._connection = sqlite3.connect(
+            path / schema.part(rank),
+            isolation_level=None,
+            check_same_thread=False,  # optimizers may step in any thread, one at a time
+            timeout=BUSY_SECONDS,
+        )
+        # The log is synced at checkpoints only: a crash of the machine may lose the last
+        # samples, a crash of the process loses none.
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.executescript(
+            f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;"
+        )
+
+    def write(self, seen: Observation) -> None:
+        """Add one sample, all of it or nothing."""
+        put = self._connection.execute
+        put("BEGIN IMMEDIATE")
+        try:
+            self._write_new(seen)
+            at = seen.sample
+            self._insert(
+                "sample",
+                (at.index, at.step, at.optimizer, _keep_nan(at.loss), at.rate, at.seconds),
+            )
+            for of in seen.site_rows:
+                blobs = (of.mean, of.std, of.low, of.high, of.gradient_in, of.gradient_out)
+                counts = (at.index, of.site, of.inputs, of.values, pack(of.fired, "<i8"))
+                self._insert("site_sample", (*counts, *map(pack, blobs)))
+            for row in seen.layer_rows:
+                arrays = (row.gradient, row.weight, row.update, row.bias)
+                self._insert("layer_sample", (at.index, row.layer, *map(pack, arrays)))
+            put("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                put("ROLLBACK")
+            raise
+
+    def _write_new(self, seen: Observation) -> None:
+        for layer in seen.layers:
+            shape = json.dumps(layer.shape)
+            names = (layer.index, layer.name, layer.root, layer.kind)
+            self._insert("layer", (*names, shape, layer.units, layer.position))
+        for function in seen.functions:
+            self._insert("function", (function.index, function.name, _pack_facts(function)))
+        for site in seen.sites:
+            self._insert("site", tuple(getattr(site, field.name) for field in fields(site)))
+        for pair in seen.feeds:
+            self._connection.execute("INSERT OR IGNORE INTO feeds VALUES (?,?)", pair)
+
+    def _insert(self, table: str, values: tuple[object, ...]) -> None:
+        marks = ",".join("?" * len(values))
+        self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)
+
+    def close(self) -> None:
+        """Fold the log into the file and let go of it."""
+        self._connection.close()
+
+
+def pack(values: Array | None, kind: str = "<f4") -> bytes | None:
+    """A per-unit array as a blob of little-endian numbers; None stays None."""
+    return None if values is None else np.ascontiguousarray(values, dtype=kind).tobytes()
+
+
+def unpack(blobs: Iterable[bytes | None], units: int, kind: str = "<f4") -> Array:
+    """Blobs, one a sample, as a (T, units) array; a missing blob is a row of NaN."""
+    missing = np.full(units, np.nan, dtype=kind) if kind == "<f4" else np.zeros(units, dtype=kind)
+    rows = [missing if blob is None else np.frombuffer(blob, dtype=kind) for blob in blobs]
+    return np.stack(rows) if rows else np.empty((0, units), dtype=kind)
+
+
+def _keep_nan(value: float | None) -> float | str | None:
+    """SQLite stores NaN as NULL, but a loss that is NaN is not a loss that is unknown."""
+    return "nan" if value is not None and value != value else value
+
+
+def _pack_facts(function: Function) -> str:
+    facts = {field.name: getattr(function, field.name) for field in fields(function)}
+    del facts["index"], facts["name"]
+    return json.dumps(facts)
+
+
+def _unpack_facts(index: int, name: str, facts: str) -> Function:
+    content = json.loads(facts)
+    content["flat"] = tuple((low, high) for low, high in content["flat"])
+    content["curve"] = tuple(tuple(axis) for axis in content["curve"])
+    return Function(index, name, **content)
+
+
+class _Reader:
+    """Reads the series of one file when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = self._open(path)
+        (version,) = self.rows("PRAGMA user_version")[0]
+        if version > schema.VERSION:
+            raise RecordTooNew.at(path.parent, version, schema.VERSION)
+        self.units: dict[str, dict[int, int]] = {"site": {}, "layer": {}}
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        # A log left by a killed run can only be read by a connection that may write. Where the
+        # folder is read-only there is no such connection, and the main file has to do.
+        for mode in ("mode=rw", "immutable=1"):
+            connection = sqlite3.connect(
+                f"{path.as_uri()}?{mode}", uri=True, check_same_thread=False
+            )
+            try:
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            except sqlite3.OperationalError:
+                connection.close()
+            except sqlite3.DatabaseError as error:
+                raise RecordDamaged.at(path.parent, f"{path.name}: {error}") from None
+            else:
+                return connection
+        raise RecordDamaged.at(path.parent, f"{path.name} cannot be opened")
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise RecordDamaged.at(self._path.parent, f"{self._path.name}: {error}") from None
+
+    def site(self, index: int) -> SiteSeries:
+        rows = self.rows(
+            "SELECT sample, inputs, vals, fired, mean, std, low, high, gradient_in, gradient_out "
+            "FROM site_sample WHERE site = ? ORDER BY sample",
+            index,
+        )
+        units = self.units["site"][index]
+        columns = list(zip(*rows, strict=True)) or [()] * 10
+        samples, inputs, values = (np.array(column, dtype=np.int64) for column in columns[:3])
+        fired = unpack(columns[3], units, "<i8")
+        mean, std, low, high, into, out = (unpack(column, units) for column in columns[4:])
+        return SiteSeries(samples, inputs, values, fired, mean, std, low, high, into, out)
+
+    def layer(self, index: int) -> LayerSeries:
+        rows = self.rows(
+            "SELECT sample, gradient, weight, updated, bias "
+            "FROM layer_sample WHERE layer = ? ORDER BY sample",
+            index,
+        )
+        units = self.units["layer"][index]
+        columns = list(zip(*rows, strict=True)) or [()] * 5
+        samples = np.array(columns[0], dtype=np.int64)
+        return LayerSeries(samples, *(unpack(column, units) for column in columns[1:]))
+
+    @cached_property
+    def roots(self) -> dict[str, str]:
+        """What to put before a name: nothing, unless several models took part in the run."""
+        names = {root for (root,) in self.rows("SELECT DISTINCT root FROM layer") if root}
+        return {name: f"{name}." for name in names} if len(names) > 1 else {}
+
+
+def load(path: str | Path) -> Run:
+    """Read the run in the folder `path`. Per-unit series are read when they are asked for.
+
+    Raises:
+        RunNotFound, RecordDamaged, RecordTooNew: as their names say.
+    """
+    path = Path(path).resolve()
+    content = folder.read_info(path)
+    known = {field.name for field in fields(RunInfo)}
+    info = RunInfo(**{key: value for key, value in content.items() if key in known})
+    parts = sorted(path.glob("rank-*.sqlite"))
+    if not parts:
+        return Run(info, (), (), (), (), _Nothing(), path)
+    reader = _Reader(parts[0])
+    feeds: dict[int, list[int]] = {}
+    for site, layer in reader.rows("SELECT site, layer FROM feeds ORDER BY site"):
+        feeds.setdefault(layer, []).append(site)
+    layers = [
+        Layer(
+            index,
+            reader.roots.get(root, "") + name,
+            kind,
+            tuple(json.loads(shape)),
+            units,
+            order,
+            tuple(feeds.get(index, ())),
+        )
+        for order, (index, name, root, kind, shape, units) in enumerate(
+            reader.rows(
+                "SELECT id, name, root, kind, shape, units FROM layer ORDER BY root, position, id"
+            )
+        )
+    ]
+    sites = [
+        Site(
+            index,
+            reader.roots.get(root, "") + name,
+            function,
+            layer,
+            units,
+            index,
+            root,
+            bool(aligned),
+            bool(inside),
+        )
+        for index, name, root, function, layer, units, aligned, inside in reader.rows(
+            "SELECT id, name, root, function, layer, units, aligned, inside FROM site ORDER BY id"
+        )
+    ]
+    rows = reader.rows("SELECT id, name, facts FROM function ORDER BY id")
+    functions = [_unpack_facts(*row) for row in rows]
+    samples = [
+        Sample(index, step, optimizer, None if loss is None else float(loss), rate, seconds)
+        for index, step, optimizer, loss, rate, seconds in reader.rows(
+            "SELECT id, step, optimizer, loss, rate, seconds FROM sample ORDER BY id"
+        )
+    ]
+    reader.units["site"] = {site.index: site.units for site in sites}
+    reader.units["layer"] = {layer.index: layer.units for layer in layers}
+    by_index = tuple(sorted(layers, key=lambda layer: layer.index))
+    return Run(info, by_index, tuple(sites), tuple(functions), tuple(samples), reader, path)
+
+
+class _Nothing:
+    """The series of a run of which nothing was observed."""
+
+    def site(self, index: int) -> SiteSeries:
+        raise IndexError(index)
+
+    def layer(self, index: int) -> LayerSeries:
+        raise IndexError(index)

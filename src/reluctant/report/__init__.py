@@ -1,0 +1,1 @@
+"""Renders what a diagnosis says, for people and for programs. Decides nothing."""

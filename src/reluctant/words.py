@@ -1,0 +1,30 @@
+"""Numbers as a person reads them."""
+
+from math import isfinite
+
+
+def number(value: float) -> str:
+    """Three significant digits: `0.0123`, `12.3`, `1.2e-09`."""
+    if not isfinite(value):
+        return str(value)
+    size = abs(value)
+    if value == 0 or 1e-3 <= size < 1e4:
+        return f"{value:.3g}".replace("-", "−") if size < 1e3 else f"{value:,.0f}"
+    return f"{value:.1e}".replace("-", "−", 1) if value < 0 else f"{value:.1e}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage: `46 %`, `0.3 %`, `1,200 %`."""
+    value = 100 * share
+    if not isfinite(value):
+        return str(share)
+    if value and abs(value) < 0.01:
+        return f"{value:.1e} %"
+    if abs(value) >= 1e5:
+        return f"{value:.1e} %"
+    return f"{value:,.0f} %" if abs(value) >= 10 else f"{value:.2g} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 unit`, `2 units`, `1,024 units`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
