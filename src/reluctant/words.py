@@ -14,12 +14,10 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage: `46 %`, `0.3 %`, `1,200 %`."""
+    """A share as a percentage: `46 %`, `0.3 %`, `1,200 %`, `2.0e+06 %`."""
     value = 100 * share
     if not isfinite(value):
         return str(share)
-    if value and abs(value) < 0.01:
-        return f"{value:.1e} %"
     if abs(value) >= 1e5:
         return f"{value:.1e} %"
     return f"{value:,.0f} %" if abs(value) >= 10 else f"{value:.2g} %"

@@ -42,6 +42,6 @@ def diagnose(run: str | None, form: str, fail_on: str) -> None:
     if form == "json":
         click.echo(document.dumps(found, diagnosis))
     else:
-        terminal.console().print(terminal.verdict(found, diagnosis, whole=True))
+        terminal.show(terminal.verdict(found, diagnosis, whole=True))
     severity = diagnosis.severity
     sys.exit(UNHEALTHY if severity is not None and severity >= _RANK[fail_on] else 0)

@@ -104,7 +104,7 @@ class _Ending:
         except ReluctantError as error:
             _say(error, None)
         else:
-            terminal.console(stderr=True).print(text)
+            terminal.show(text, stderr=True)
 
 
 def _say(error: ReluctantError, instead: Path | None) -> None:

@@ -31,7 +31,7 @@ def runs(form: str) -> None:
         return
     from reluctant.report import terminal
 
-    terminal.console().print(terminal.runs(_row(_entry(path)) for path in found))
+    terminal.show(terminal.runs(_row(_entry(path)) for path in found))
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reluctant.diagnose.reading import Ints, Mask, Reading, SiteReading, firing_bound
+from reluctant.diagnose.reading import NEARLY_ALL, Ints, Mask, Reading, SiteReading, firing_bound
 from reluctant.diagnose.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity, Units
 from reluctant.record.run import Floats
 from reluctant.words import number, percent, plural
 
-# A layer with half of its units is a network of another width, which may learn as well; below
-# that its width is no longer the one that was asked for.
-MANY = 0.5
-
-# So few are left that what passes the layer is a handful of features.
-NEARLY_ALL = 0.95
+# A layer with half of its units is a network of another width, which may learn as well: half
+# are many only where the loss does not fall. Where it does, it takes two thirds.
+HALF = 0.5
+MOST = 2 / 3
 
 # A step that moves a unit's mean pre-activation by its own standard deviation or more is no
 # drift: an ordinary step moves it by a hundredth.
@@ -89,7 +87,7 @@ def _severity(reading: Reading, site: SiteReading, root: SiteReading | None) -> 
     if root is not None:
         # A symptom: the layer comes back when the one before it does.
         return Severity.NOTE
-    if share < MANY:
+    if share < (HALF if reading.stalled else MOST):
         return Severity.NOTE
     if _passed_by(reading, site):
         # What flows around the layer keeps the rest of the network learning.
@@ -153,7 +151,7 @@ def _silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
 
 
 def _killing(reading: Reading, site: SiteReading) -> Killing | None:
-    """What killed most of the units that died, if they died together and of outsized steps."""
+    """What killed most of the units that died, if it was outsized steps and no slow drift."""
     deaths, series = site.deaths, site.series
     died = deaths.dead & (deaths.since > 0)
     if not died.any():
@@ -166,14 +164,13 @@ def _killing(reading: Reading, site: SiteReading) -> Killing | None:
     shortest = int(np.argmin(steps[ends] - steps[begins - 1]))
     begin, end = int(begins[shortest]), int(ends[shortest])
     first, last = int(steps[begin - 1]), max(int(steps[end]) - 1, int(steps[begin - 1]))
-    if last - first >= max(TOGETHER_STEPS, TOGETHER_SHARE * steps[-1]):
-        return None
+    together = last - first < max(TOGETHER_STEPS, TOGETHER_SHARE * steps[-1])
     units = died & (deaths.since >= begin) & (deaths.since <= end)
     killing = Killing(begin, end, first, last, units)
     updates = _updates(site, killing)
     brisk = updates is not None and updates[0] >= BRISK
     jolted = float(np.median(_jolt(reading, site, deaths.since)[units])) >= JOLT
-    return killing if brisk or jolted else None
+    return killing if brisk or (jolted and together) else None
 
 
 def _jolt(reading: Reading, site: SiteReading, since: Ints) -> Floats:
@@ -223,8 +220,7 @@ def _killed(
     if updates is not None:
         here, usual = updates
         evidence.append(Evidence("update-ratio", here, "share", killing.first))
-        each = "" if killing.first == killing.last else "up to "
-        text += f", the weights changed by {each}{percent(here)} in a step"
+        text += f", their weights changed by {percent(here)} in the step that killed them"
         if usual is not None:
             evidence.append(Evidence("update-ratio-before", usual, "share"))
             text += f" (before: {percent(usual)})"
@@ -236,17 +232,19 @@ def _killed(
 
 
 def _updates(site: SiteReading, killing: Killing) -> tuple[float, float | None] | None:
-    """The killed units' largest update ratio at their killing, and the median before it."""
+    """The killed units' update ratio in the step that killed each, and the median before."""
     if site.rows is None:
         return None
-    begin, end = site.series.samples[killing.begin - 1], site.series.samples[killing.end - 1]
-    rows = site.rows.update[:, killing.units].astype(float)
-    then = rows[(site.rows.samples >= begin) & (site.rows.samples <= end)]
-    earlier = rows[site.rows.samples < begin]
+    at = np.searchsorted(site.rows.samples, site.series.samples)
+    died = np.flatnonzero(killing.units)
+    last_fired = at[site.deaths.since[died] - 1]
+    rows = site.rows.update.astype(np.float64)
+    then = rows[np.minimum(last_fired, len(rows) - 1), died]
+    earlier = rows[: int(at[killing.begin - 1]), died]
     if not np.isfinite(then).any():
         return None
     usual = float(np.nanmedian(earlier)) if np.isfinite(earlier).any() else None
-    return float(np.nanmedian(np.nanmax(then, axis=0))), usual
+    return float(np.nanmedian(then)), usual
 
 
 def _born(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:

@@ -6,7 +6,7 @@ from math import log10
 
 import numpy as np
 
-from reluctant.diagnose.reading import Reading, SiteReading
+from reluctant.diagnose.reading import NEARLY_ALL, Reading, SiteReading
 from reluctant.diagnose.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats
@@ -102,7 +102,7 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
         # Judged at the end of the run: what was faint at first and recovered did no harm.
         if not chain.ratio < (LOST if reading.stalled is False else FAINT):
             continue
-        dead = [site for site in chain.sites if site.deaths.share == 1]
+        dead = [site for site in chain.sites if site.deaths.share >= NEARLY_ALL]
         cause, evidence = _why_vanishing(chain, dead)
         starved = [
             site
@@ -141,7 +141,7 @@ def _why_vanishing(chain: Chain, dead: list[SiteReading]) -> tuple[Cause, tuple[
     )
     if dead:
         names = ", ".join(site.label for site in dead)
-        return Cause("dead-layer", f"{lead}: every unit of {names} is dead."), ()
+        return Cause("dead-layer", f"{lead}: all units or nearly all of {names} are dead."), ()
     slope, gain = chain.slope, chain.gain
     evidence = (
         Evidence("slope-factor", slope, "a layer"),

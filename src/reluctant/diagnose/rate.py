@@ -10,6 +10,11 @@ from reluctant.diagnose.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.words import number, percent
 
+# Rows of any usual initialisation have a norm of order one, whatever their length. One that
+# starts near zero, as the last layer of a residual branch may, has yet to grow: its ratio is
+# large in any case.
+GROWN = 0.1
+
 # A thousandth a step is usual, a hundredth brisk. A step that changes a row by a third of its
 # length leaves little of what the row had learnt.
 OUTSIZED = 0.3
@@ -67,10 +72,13 @@ def _largest(reading: Reading) -> Largest | None:
     found: Largest | None = None
     for layer in reading.run.layers:
         rows = reading.layer(layer)
-        if rows is None or not np.isfinite(rows.update).any():
+        if rows is None:
             continue
-        known = np.isfinite(rows.update).any(axis=1)
-        ratios = np.nanmedian(rows.update[known].astype(np.float64), axis=1)
+        update = np.where(rows.weight >= GROWN, rows.update.astype(np.float64), np.nan)
+        known = np.isfinite(update).any(axis=1)
+        if not known.any():
+            continue
+        ratios = np.nanmedian(update[known], axis=1)
         at = int(np.argmax(ratios))
         if found is None or ratios[at] > found.value:
             step = reading.run.samples[rows.samples[known][at]].step

@@ -20,6 +20,12 @@ MISTAKE = 0.01
 # with 95 % confidence: it would be heard from less than once in a batch of ordinary size.
 RARE = 0.02
 
+# With this share of its units dead, what passes a layer is a handful of features.
+NEARLY_ALL = 0.95
+
+# Before so many steps a loss that has not fallen says nothing.
+FEW_STEPS = 50
+
 
 def firing_bound(inputs: Ints) -> NDArray[np.float64]:
     """Upper 95 % bound on the firing rate of a unit that fired on none of `inputs` inputs.
@@ -230,29 +236,27 @@ class Reading:
     # -- the loss ----------------------------------------------------------------------------
 
     @cached_property
+    def losses(self) -> Floats:
+        """The losses that were seen, in order; NaN among them is a loss that was NaN."""
+        return np.array([at.loss for at in self.run.samples if at.loss is not None], dtype=float)
+
+    @cached_property
     def loss_first(self) -> float | None:
-        """The loss at the start: the mean of the first three seen."""
-        return self._mean_loss(slice(0, 3))
+        """The first loss seen: that of the network as it was initialised."""
+        return float(self.losses[0]) if self.losses.size else None
 
     @cached_property
     def loss_last(self) -> float | None:
         """The loss at the end: the mean of the last fifth seen, of three at least."""
-        count = max(3, len(self._losses) // 5)
-        return self._mean_loss(slice(-count, None))
-
-    @cached_property
-    def _losses(self) -> Floats:
-        return np.array([at.loss for at in self.run.samples if at.loss is not None], dtype=float)
-
-    def _mean_loss(self, part: slice) -> float | None:
-        values = self._losses[part]
-        return float(values.mean()) if values.size else None
+        last = self.losses[-max(3, len(self.losses) // 5) :]
+        return float(last.mean()) if last.size else None
 
     @cached_property
     def stalled(self) -> bool | None:
-        """Whether the run has learnt next to nothing by its end; None if its loss is unknown.
+        """Whether the run has learnt next to nothing by its end; None if that cannot be said.
 
-        The loss at the end is at least nine tenths of the loss at the start, or not finite.
+        The loss at the end is at least nine tenths of the loss at the start, or not finite. A
+        run of a few steps need not have learnt anything yet: there, only a loss that rose tells.
         """
         first, last = self.loss_first, self.loss_last
         if first is None or last is None:
@@ -260,4 +264,7 @@ class Reading:
         if not np.isfinite(last) or not np.isfinite(first):
             return True
         # A loss may be negative (a log likelihood): what counts is the fall in its own size.
-        return bool(first - last < 0.1 * abs(first))
+        fall = (first - last) / max(abs(first), 1e-12)
+        if self.run.samples[-1].step < FEW_STEPS and -0.1 < fall < 0.1:
+            return None
+        return bool(fall < 0.1)

@@ -1,9 +1,11 @@
 """The verdict on a terminal: one line a layer, the findings ranked, and what to do next."""
 
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from io import StringIO
 from math import log10
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -17,6 +19,7 @@ from reluctant.words import number, percent, plural
 # More lines than this do not fit a screen together with the findings.
 MOST_LAYERS = 24
 MOST_NOTES = 4
+LONGEST_NAME = 36
 
 # The bar of the gradient flow: full for the layer with the largest gradient, one cell less for
 # each factor of ten below it.
@@ -24,7 +27,12 @@ _CELLS = 8
 
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _SIGN = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
-_VERDICT_STYLE = {"healthy": "bold green", "warning": "bold yellow", "error": "bold red"}
+_VERDICT_STYLE = {
+    "healthy": "bold green",
+    "warning": "bold yellow",
+    "error": "bold red",
+    "nothing seen": "bold yellow",
+}
 
 
 def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableType:
@@ -44,8 +52,6 @@ def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableTy
 
 def _place(run: Run) -> str:
     """The shortest way to name the run from here."""
-    from pathlib import Path
-
     path = str(run.path)
     here = f"{Path.cwd()}/"
     return shlex.quote(path.removeprefix(here))
@@ -53,24 +59,20 @@ def _place(run: Run) -> str:
 
 def _heading(run: Run, diagnosis: Diagnosis) -> Text:
     info = run.info
-    text = Text("reluctant  ", style="bold")
-    text.append(
-        diagnosis.verdict if run.samples else "nothing seen",
-        _VERDICT_STYLE[diagnosis.verdict] if run.samples else "bold yellow",
-    )
-    command = shlex.join(["-m"] * info.module + [info.script, *info.arguments])
-    facts = [command]
+    word = diagnosis.verdict if run.samples else "nothing seen"
+    text = Text.assemble(("reluctant  ", "bold"), (word, _VERDICT_STYLE[word]))
+    text.append("  " + shlex.join(["-m"] * info.module + [info.script, *info.arguments]))
+    facts = []
     if info.steps:
         facts.append(plural(info.steps, "step"))
     if info.seconds is not None:
         facts.append(f"{info.seconds:.1f} s")
     if run.samples:
-        watched = f"{len(run.samples):,} observed"
+        watched = f"{plural(len(run.samples), 'step')} observed"
         if info.observing_seconds is not None and info.seconds:
-            watched += f" ({percent(info.observing_seconds / info.seconds)} of the time)"
+            watched += f" in {percent(info.observing_seconds / info.seconds)} of the time"
         facts.append(watched)
-    text.append("  " + "  ·  ".join(facts), "not bold dim")
-    return text
+    return text.append("\n           " + ", ".join(facts), "dim") if facts else text
 
 
 # -- layers -----------------------------------------------------------------------------------
@@ -80,7 +82,6 @@ def _layers(diagnosis: Diagnosis, whole: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for title, side in (
         ("layer", "left"),
-        ("", "left"),
         ("units", "right"),
         ("function", "left"),
         ("firing", "right"),
@@ -118,14 +119,18 @@ def _shown(
 
 def _cells(line: LayerSummary, top: float, severity: Severity | None) -> Iterator[Text]:
     style = _STYLE[severity] if severity in (Severity.ERROR, Severity.WARNING) else ""
-    yield Text(line.name, style)
-    yield Text(line.kind, "dim")
+    yield Text(_short(line.name), style)
     yield Text(f"{line.units:,}")
     yield Text(line.function or "", "" if line.function else "dim")
     yield Text("" if line.firing is None else percent(line.firing))
     yield Text("" if line.dead is None else f"{line.dead:,}", style if line.dead else "dim")
     yield _flow(line.gradient, top)
     yield Text("" if line.update_ratio is None else percent(line.update_ratio), "dim")
+
+
+def _short(name: str) -> str:
+    """The end of a long name: that is where names differ."""
+    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
 
 
 def _flow(gradient: float | None, top: float) -> Text:
@@ -142,21 +147,33 @@ def _flow(gradient: float | None, top: float) -> Text:
 
 
 def _findings(findings: Sequence[Finding], whole: bool) -> Iterator[RenderableType]:
-    """Errors and warnings in full, findings of one kind together; notes in a line each."""
-    loud = [finding for finding in findings if whole or finding.severity > Severity.NOTE]
-    for _, alike in groupby(loud, key=lambda at: (at.severity, at.slug, at.cause.slug)):
-        first, *others = alike
-        yield _in_full(first, [] if whole else others, whole)
-        if whole:
-            for other in others:
-                yield _in_full(other, [], whole)
-    notes = [] if whole else [at for at in findings if at.severity is Severity.NOTE]
+    """Errors and warnings in full, those of one kind and cause together; notes in a line each."""
+    if whole:
+        yield from (_in_full(finding, (), whole) for finding in findings)
+        return
+    together: dict[tuple[Severity, str, str], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.severity, finding.slug, finding.cause.slug)
+        together.setdefault(key, []).append(finding)
+    notes = []
+    for (severity, *_), alike in together.items():
+        if severity > Severity.NOTE:
+            yield _in_full(alike[0], alike[1:], whole)
+        else:
+            notes.append(_note(alike))
     if notes:
-        lines = [_headline(note).append(f": {note.cause.text}", "dim") for note in notes]
-        rest = len(lines) - MOST_NOTES
-        if rest > 0:
-            lines = [*lines[:MOST_NOTES], Text(f"• and {plural(rest, 'more note')}", "dim")]
-        yield Group(*(Text.assemble(line) for line in lines))
+        yield Group(*notes)
+
+
+def _note(alike: Sequence[Finding]) -> Text:
+    first = alike[0]
+    text = Text.assemble(
+        (f"{_SIGN[first.severity]} {first.severity.label}", _STYLE[first.severity])
+    )
+    text.append(f"  {first.slug}, {first.cause.slug}:  ")
+    shown = "; ".join(_where(finding) for finding in alike[:MOST_NOTES])
+    rest = len(alike) - MOST_NOTES
+    return text.append(shown + (f"; and {plural(rest, 'more layer')}" if rest > 0 else ""))
 
 
 def _headline(finding: Finding) -> Text:
@@ -193,7 +210,7 @@ def _in_full(finding: Finding, alike: Sequence[Finding], whole: bool) -> Rendera
 def _evidence(at: Evidence) -> str:
     name = at.name.replace("-", " ")
     value = percent(at.value) if at.unit == "share" else number(at.value)
-    unit = "" if at.unit == "share" else f" {at.unit}"
+    unit = "" if at.unit in ("", "share") else f" {at.unit}"
     step = "" if at.step is None else f" (step {at.step:,})"
     return f"{name} {value}{unit}{step}"
 
@@ -213,7 +230,13 @@ def runs(rows: Iterable[tuple[str, str, str, str, str]]) -> Table:
     return table
 
 
-def console(stderr: bool = False) -> Console:
-    """A console that writes plain text of a fixed width where there is no terminal."""
-    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=100)
+def show(what: RenderableType, stderr: bool = False) -> None:
+    """Print it; plain text, of a fixed width and without trailing blanks, if to no terminal."""
+    console = Console(stderr=stderr, highlight=False)
+    if console.is_terminal:
+        console.print(what)
+        return
+    plain = Console(file=StringIO(), highlight=False, width=100, color_system=None)
+    plain.print(what)
+    for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        print(line.rstrip(), file=sys.stderr if stderr else sys.stdout)
