@@ -4,13 +4,14 @@ The ways of `python SCRIPT` and `python -m MODULE` were read off CPython's `runp
 """
 
 import os
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from reluctant.errors import ScriptNotFound
@@ -33,7 +34,7 @@ class Program:
     name: str
     argv: tuple[str, ...]
     home: str  # becomes sys.path[0]
-    compile: Callable[[], CodeType]
+    body: Callable[[dict[str, Any]], object]
     attributes: dict[str, Any]
     is_module: bool = False
 
@@ -41,18 +42,23 @@ class Program:
         """Execute it in a fresh `__main__`, reporting what it raises as python does."""
         main = ModuleType("__main__")
         vars(main).update(self.attributes, __builtins__=sys.modules["builtins"])
+        if sys.version_info < (3, 14):
+            vars(main)["__annotations__"] = {}
         sys.modules["__main__"] = main
         sys.argv[:] = self.argv
         if not getattr(sys.flags, "safe_path", False):
             sys.path[0] = self.home
         try:
-            exec(self.compile(), vars(main))
+            self.body(vars(main))
         except SystemExit as leaving:
             return Outcome(_exit_code(leaving))
         except BaseException as error:
-            _report(error)
-            return Outcome(1, interrupted=isinstance(error, KeyboardInterrupt))
-        return Outcome(0)
+            raised = error
+        else:
+            return Outcome(0)
+        # Only now, out of the handler: an excepthook that fails has no context in python either.
+        _report(raised)
+        return Outcome(1, interrupted=isinstance(raised, KeyboardInterrupt))
 
 
 def script(path: str, arguments: Sequence[str]) -> Program:
@@ -81,7 +87,7 @@ def script(path: str, arguments: Sequence[str]) -> Program:
         path,
         (path, *arguments),
         path if folder else os.path.dirname(os.path.realpath(target)),
-        lambda: compile(Path(file).read_bytes(), file, "exec", dont_inherit=True),
+        lambda main: exec(compile(Path(file).read_bytes(), file, "exec", dont_inherit=True), main),
         attributes,
     )
 
@@ -103,26 +109,15 @@ def module(name: str, arguments: Sequence[str]) -> Program:
         raise ScriptNotFound(
             f"There is no module {name} to run ({error}).", "Check its name and the directory."
         ) from None
-    if spec is None or not hasattr(spec.loader, "get_code"):
+    if spec is None:
         raise ScriptNotFound(
             f"There is no module {name} to run.",
             "Give a module, or a package that has a `__main__`; a file is run without -m.",
         )
-    loader: Any = spec.loader
-    attributes = {
-        "__file__": spec.origin,
-        "__loader__": loader,
-        "__spec__": spec,
-        "__package__": spec.parent,
-        "__cached__": spec.cached,
-    }
+    # What `python -m` calls; its frames belong to the traceback of a module that fails.
+    body = runpy._run_module_as_main  # type: ignore[attr-defined]
     return Program(
-        name,
-        (spec.origin or name, *arguments),
-        os.getcwd(),
-        lambda: loader.get_code(spec.name),
-        attributes,
-        is_module=True,
+        name, ("-m", *arguments), os.getcwd(), lambda main: body(name), {}, is_module=True
     )
 
 

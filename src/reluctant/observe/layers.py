@@ -58,10 +58,12 @@ class Layers:
             root, kind, position = place.root, type(module).__name__, place.position
             # `weight` says nothing beside the module's path; other names do (`in_proj_weight`).
             plain = parameter in ("weight", "original", "original0", "original1")
-            name = ".".join(filter(None, (place.path, "" if plain else parameter))) or root
+            name = ".".join(filter(None, (place.path, "" if plain else parameter)))
             name = name.replace(".parametrizations.weight", "")
             axis = 1 if isinstance(module, _TRANSPOSED) else 0
-            own_bias = getattr(module, "bias", None)
+            own_bias = getattr(
+                module, "bias" if plain else parameter.replace("weight", "bias"), None
+            )
             bias = own_bias if isinstance(own_bias, nn.Parameter) else bias
         units = weight.shape[axis]
         fitting = bias is not None and bias.numel() == units

@@ -24,7 +24,7 @@ def part(rank: int) -> str:
 TABLES = """
 CREATE TABLE layer (
   id        INTEGER PRIMARY KEY,  -- Layer.index
-  name      TEXT NOT NULL,        -- module path, as `features.0`; the parameter's own if no module
+  name      TEXT NOT NULL,        -- module path, as `features.0`; '' for the root itself
   root      TEXT NOT NULL,        -- the outermost module that owns it; '' if none does
   kind      TEXT NOT NULL,        -- the owning module's class, as `Linear`; `matrix` if none
   shape     TEXT NOT NULL,        -- of the weight, a JSON list

@@ -241,11 +241,15 @@ class _Reader:
         samples = np.array(columns[0], dtype=np.int64)
         return LayerSeries(samples, *(unpack(column, units) for column in columns[1:]))
 
+    def full_name(self, root: str, name: str) -> str:
+        """The name with its model's before it, where it has no other or there are several."""
+        if not name or name.startswith(":"):
+            return (root or "script") + name
+        return f"{root}.{name}" if root and len(self._roots) > 1 else name
+
     @cached_property
-    def roots(self) -> dict[str, str]:
-        """What to put before a name: nothing, unless several models took part in the run."""
-        names = {root for (root,) in self.rows("SELECT DISTINCT root FROM layer") if root}
-        return {name: f"{name}." for name in names} if len(names) > 1 else {}
+    def _roots(self) -> set[str]:
+        return {root for (root,) in self.rows("SELECT DISTINCT root FROM layer") if root}
 
 
 def load(path: str | Path) -> Run:
@@ -268,7 +272,7 @@ def load(path: str | Path) -> Run:
     layers = [
         Layer(
             index,
-            reader.roots.get(root, "") + name,
+            reader.full_name(root, name),
             kind,
             tuple(json.loads(shape)),
             units,
@@ -284,7 +288,7 @@ def load(path: str | Path) -> Run:
     sites = [
         Site(
             index,
-            reader.roots.get(root, "") + name,
+            reader.full_name(root, name),
             function,
             layer,
             units,
