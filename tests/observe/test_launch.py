@@ -124,7 +124,9 @@ def test_modules_packages_and_folders(tmp_path: Path) -> None:
     check_same(tmp_path, ["-m", "pkg"])
     folder = tmp_path / "folder"
     folder.mkdir()
-    write(folder / "__main__.py", "import sys; print(sys.argv, sys.path[0], repr(__package__))")
+    write(
+        folder / "__main__.py", "import sys; print(sys.argv, sys.path[0], repr(__package__))\n1/0"
+    )
     check_same(tmp_path, ["folder", "1"])
 
 

@@ -8,6 +8,7 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,9 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from reluctant.errors import ScriptNotFound
+
+# What `python -m` and `python FOLDER` call; its frames belong to the traceback of what fails.
+_RUN_AS_MAIN = runpy._run_module_as_main  # type: ignore[attr-defined]
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -67,26 +71,27 @@ def script(path: str, arguments: Sequence[str]) -> Program:
     Raises:
         ScriptNotFound: there is no such file.
     """
-    folder = os.path.isdir(path)
-    target = os.path.join(path, "__main__.py") if folder else path
-    if not os.path.isfile(target):
+    # Not normalised: python joins the current directory and what it was given, no more.
+    file = os.path.join(os.getcwd(), path)
+    if os.path.isfile(os.path.join(path, "__main__.py")):
+        body = partial(_RUN_AS_MAIN, "__main__", False)
+        return Program(path, (path, *arguments), file, lambda main: body(), {})
+    if not os.path.isfile(path):
         raise ScriptNotFound(
             f"There is no script {path}.",
             "Give the path of a Python file; our options go before it, the script's own after.",
         )
-    # Not normalised: python joins the current directory and what it was given, no more.
-    file = os.path.join(os.getcwd(), target)
     attributes = {
         "__file__": file,
         "__loader__": SourceFileLoader("__main__", file),
         "__spec__": None,
-        "__package__": "" if folder else None,
+        "__package__": None,
         "__cached__": None,
     }
     return Program(
         path,
         (path, *arguments),
-        path if folder else os.path.dirname(os.path.realpath(target)),
+        os.path.dirname(os.path.realpath(path)),
         lambda main: exec(compile(Path(file).read_bytes(), file, "exec", dont_inherit=True), main),
         attributes,
     )
@@ -114,11 +119,8 @@ def module(name: str, arguments: Sequence[str]) -> Program:
             f"There is no module {name} to run.",
             "Give a module, or a package that has a `__main__`; a file is run without -m.",
         )
-    # What `python -m` calls; its frames belong to the traceback of a module that fails.
-    body = runpy._run_module_as_main  # type: ignore[attr-defined]
-    return Program(
-        name, ("-m", *arguments), os.getcwd(), lambda main: body(name), {}, is_module=True
-    )
+    body = partial(_RUN_AS_MAIN, name)
+    return Program(name, ("-m", *arguments), os.getcwd(), lambda main: body(), {}, is_module=True)
 
 
 def _exit_code(leaving: SystemExit) -> int:

@@ -6,7 +6,7 @@ way, which shows in tracebacks and switches off its fast paths.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import get_ident
@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, overrides
 from torch.overrides import (  # type: ignore[attr-defined]
     TorchFunctionMode,
     _len_torch_function_stack,
@@ -46,6 +46,7 @@ MOST_CALLS = 8
 
 _CALL_IMPL = nn.Module._call_impl.__code__
 _BACKWARD = Tensor.backward
+_HAS_TORCH_FUNCTION = overrides.has_torch_function
 
 
 @dataclass
@@ -115,10 +116,12 @@ class SiteMode(TorchFunctionMode):
         for mode in reversed(above):
             _push_mode(mode)
         self._entered = get_ident()
+        overrides.has_torch_function = self._theirs  # type: ignore[assignment]
 
     def shut(self) -> None:
         """Look away."""
         thread, self._entered = self._entered, None
+        overrides.has_torch_function = _HAS_TORCH_FUNCTION
         if thread != get_ident():
             return
         above = []
@@ -129,6 +132,26 @@ class SiteMode(TorchFunctionMode):
             above.append(mode)
         for mode in reversed(above):
             _push_mode(mode)
+
+    def _theirs(self, arguments: Iterable[Any]) -> bool:
+        """Whether anyone but us overrides torch's functions.
+
+        torch's transformer layers ask before they take their fused path in evaluation. Asked
+        while we look, the answer would be yes, and the last digits of their output others.
+        """
+        above = []
+        while _len_torch_function_stack():
+            mode = _pop_mode()
+            above.append(mode)
+            if mode is self:
+                break
+        try:
+            # Modes below ours would answer the same with ours in place.
+            theirs = [mode for mode in above if mode is not self]
+            return bool(theirs) or bool(_HAS_TORCH_FUNCTION(arguments))
+        finally:
+            for mode in reversed(above):
+                _push_mode(mode)
 
     def take(self) -> "Glimpse":
         """Hand over what was seen since the last time."""
