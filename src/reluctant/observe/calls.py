@@ -57,6 +57,9 @@ def recognise(
     `x.clamp(min=0)` is a ReLU and `x.clamp(-1, 1)` a hard tanh; `x.clamp(max=5)` is neither.
     """
     activation = _SPELLINGS.get(function)
+    if activation is not None and activation.name == "hardtanh":
+        # torch's ReLU6 is a hard tanh from 0 to 6.
+        return _clamp(*_parameters(activation, args, kwargs).values())
     if activation is not None:
         return Call(activation, _parameters(activation, args, kwargs))
     low = args[1] if len(args) > 1 else kwargs.get("min")

@@ -8,6 +8,10 @@ GRACE_SECONDS = 0.25
 # Steps at the start that are observed one by one while the grace lasts.
 DENSE_STEPS = 32
 
+# Samples are delayed by a share of their distance that differs each time (the multiples of the
+# golden ratio, modulo one), so that they do not fall into step with a cycle of the script's own.
+_GOLDEN = 0.6180339887498949
+
 
 class Schedule:
     """Decides after each step whether the next one is observed.
@@ -23,10 +27,12 @@ class Schedule:
         self.spent = 0.0
         self._last = 0
         self._cost = 0.0
+        self._samples = 0
 
     def paid(self, step: int, seconds: float) -> None:
         """Account for the observation of `step`, which took `seconds`."""
         self.spent += seconds
+        self._samples += 1
         self._last = step
         # The next one is expected to cost as much as the dearer of the last two or so: the
         # first includes what is done only once.
@@ -36,13 +42,14 @@ class Schedule:
         """Whether `step` is to be observed, `elapsed` seconds into the run."""
         if self.every is not None:
             return step % self.every == 0
-        expected = self.spent + self._cost
+        expected = self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
+        if expected <= self.budget * elapsed:
+            return True
         if expected <= GRACE_SECONDS:
-            # 0, 1, 2, ... 31, then 32, 36, 40, 45, ...: an eighth further on each time, so that
-            # the samples keep pace with the run and never fall into step with its cycles.
+            # 0, 1, 2, ... 31, then an eighth further on each time: the samples keep pace with
+            # the run.
             return step < DENSE_STEPS or step >= self._last + max(1, self._last // 8)
-        # After the start, where few samples can be afforded, still each power of two: what
-        # happens at step 4 matters as much as what happens at step 4,000.
-        if step < DENSE_STEPS and step & (step - 1) == 0:
-            return expected <= 2 * GRACE_SECONDS or expected <= self.budget * elapsed
-        return expected <= self.budget * elapsed
+        # Where few samples can be afforded, still each power of two: what happens at step 4
+        # matters as much as what happens at step 4,000.
+        start = step < DENSE_STEPS and step & (step - 1) == 0
+        return start and expected <= 2 * GRACE_SECONDS

@@ -1,0 +1,63 @@
+"""Which steps are observed, at what cost."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reluctant.observe.schedule import GRACE_SECONDS, Schedule
+
+
+def sampled(schedule: Schedule, steps: int, seconds: float, cost: float) -> list[int]:
+    """The observed steps of a run in which a plain step takes `seconds` and observing `cost`."""
+    found, elapsed = [], 0.0
+    for step in range(steps):
+        if step == 0 or schedule.due(step, elapsed):
+            found.append(step)
+            schedule.paid(step, cost)
+            elapsed += cost
+        elapsed += seconds
+    return found
+
+
+def test_a_short_run_is_observed_at_every_step() -> None:
+    assert sampled(Schedule(), 30, seconds=0.01, cost=0.002) == list(range(30))
+
+
+def test_dense_at_first_then_ever_sparser() -> None:
+    steps = sampled(Schedule(), 5000, seconds=0.002, cost=0.001)
+    assert steps[:37] == [*range(32), 34, 38, 42, 47, 52]
+    gaps = [after - before for before, after in pairwise(steps)]
+    assert len(steps) > 60
+    assert max(gaps) < 5000 / 4
+
+
+def test_where_few_can_be_afforded_the_first_are_powers_of_two() -> None:
+    steps = sampled(Schedule(), 2000, seconds=0.1, cost=0.05)
+    assert [step for step in steps if step < 32][:6] == [0, 1, 2, 3, 4, 8]
+
+
+@given(
+    seconds=st.floats(1e-4, 0.5),
+    cost=st.floats(1e-4, 0.5),
+    budget=st.floats(0.001, 0.2),
+    steps=st.integers(1, 3000),
+)
+def test_the_budget_is_kept(seconds: float, cost: float, budget: float, steps: int) -> None:
+    """Beyond the grace, and the one step that has to be tried, the share is kept."""
+    schedule = Schedule(budget)
+    sampled(schedule, steps, seconds, cost)
+    elapsed = steps * seconds + schedule.spent
+    assert schedule.spent <= max(2 * GRACE_SECONDS, budget * elapsed) + cost
+
+
+def test_every_overrides_the_budget() -> None:
+    assert sampled(Schedule(every=7), 30, 0.001, 10.0) == [0, 7, 14, 21, 28]
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 7, 16, 25, 40, 50])
+def test_cycles_of_the_script_are_not_aliased(period: int) -> None:
+    """Every phase of a script that repeats itself every `period` steps is seen."""
+    steps = sampled(Schedule(), 100_000, seconds=0.001, cost=0.001)
+    assert {step % period for step in steps} == set(range(period))
