@@ -111,11 +111,12 @@ class SiteReading:
 def deaths(series: SiteSeries) -> Deaths:
     """Tell the dead from those that merely fire rarely.
 
-    A unit that fired before is dead if its silence since would be a surprise at the rate at
-    which it fired: less likely than `MISTAKE` shared over all units (Bonferroni). One that was
-    never seen to fire is dead if `RARE` is above the exact bound on its rate, or, where all
-    units of the layer fire rarely (a sparse layer), if its neighbours' rate makes its silence
-    as unlikely.
+    A unit that fired before is dead if its silence at the end is longer than chance allows: k
+    firings spread at random over all values leave a share g at the end free of them with
+    probability (1 - g)^k. One that was never seen to fire is dead if a unit that fires as rarely
+    as `RARE`, or as the least active tenth of its neighbours where the whole layer is sparse,
+    would hardly have kept silent so long. Hardly is less than `MISTAKE`, shared over all units
+    (Bonferroni).
     """
     samples, units = series.fired.shape
     if samples == 0:
@@ -124,16 +125,16 @@ def deaths(series: SiteSeries) -> Deaths:
     fired = series.fired > 0
     since = np.where(fired.any(axis=0), samples - np.argmax(fired[::-1], axis=0), 0)
     silent = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
-    values_to = np.append(0, np.cumsum(series.values))[since]
-    total = series.fired.sum(axis=0)
+    values = max(int(series.values.sum()), 1)
+    silent_share = np.append(np.cumsum(series.values[::-1])[::-1], 0)[since] / values
+    firings = series.fired.sum(axis=0)
     alive = since == samples
-    rates = total[alive] / max(int(series.values.sum()), 1)
-    usual = float(np.quantile(rates, 0.1)) if alive.any() else 1.0
-    expected = np.where(since > 0, total / np.maximum(values_to, 1), min(usual, RARE))
-    chance = np.log1p(-np.clip(expected, 1e-9, 1 - 1e-9)) * silent
-    unlikely = chance < log(MISTAKE / units)
+    usual = float(np.quantile(firings[alive] / values, 0.1)) if alive.any() else 1.0
+    stopped = firings * np.log1p(-np.minimum(silent_share, 1 - 1e-12))
+    never_began = silent * np.log1p(-np.clip(min(usual, RARE), 1e-9, 1.0))
+    chance = np.where(since > 0, stopped, never_began)
     unheard = firing_bound(silent) <= RARE
-    return Deaths(~alive & unheard & unlikely, since, silent)
+    return Deaths(~alive & unheard & (chance < log(MISTAKE / units)), since, silent)
 
 
 def head(series: SiteSeries, count: int) -> SiteSeries:

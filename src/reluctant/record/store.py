@@ -261,6 +261,7 @@ def load(path: str | Path) -> Run:
     path = Path(path).resolve()
     content = folder.read_info(path)
     known = {field.name for field in fields(RunInfo)}
+    content["arguments"] = tuple(content.get("arguments", ()))
     info = RunInfo(**{key: value for key, value in content.items() if key in known})
     parts = sorted(path.glob("rank-*.sqlite"))
     if not parts:

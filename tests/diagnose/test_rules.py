@@ -1,0 +1,259 @@
+"""Each rule on hand-built records: what is sick is found with its cause, what is healthy is not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.records import INPUTS, a_run
+
+from reluctant.diagnose import diagnose
+from reluctant.record.finding import Finding, Severity
+from reluctant.record.run import Run
+
+FLAT = [2.3] * 20
+CUT_OFF = {"gradient_out": 0.0, "gradient_in": 0.0}
+SILENT = {"fired": 0, "high": -0.5, "gradient_in": 0.0}
+
+
+def only(run: Run, slug: str) -> Finding:
+    found = [finding for finding in diagnose(run).findings if finding.slug == slug]
+    assert len(found) == 1, diagnose(run).findings
+    return found[0]
+
+
+def evidence(finding: Finding, name: str) -> float:
+    return next(at.value for at in finding.evidence if at.name == name)
+
+
+def over_time(sick: Any, healthy: Any, since: int, units: int, count: int = 20) -> np.ndarray:
+    """(20, 20): `sick` for the first `units` units from sample `since` on."""
+    values = np.full((20, 20), healthy, dtype=float)
+    values[since:count, :units] = sick
+    return values
+
+
+def dying(since: int, units: int, fall: float) -> dict[str, Any]:
+    """The first units fall silent at sample `since`, their mean having fallen by `fall`."""
+    return {
+        "fired": over_time(0, INPUTS // 2, since, units),
+        "high": over_time(-0.5, 3.0, since, units),
+        "mean": over_time(-fall, 0.0, since, units),
+    }
+
+
+def test_a_healthy_run_has_no_finding() -> None:
+    diagnosis = diagnose(a_run())
+    assert diagnosis.findings == ()
+    assert diagnosis.verdict == "healthy"
+    assert [line.name for line in diagnosis.layers] == [
+        "layer0",
+        "layer1",
+        "layer2",
+        "layer3",
+        "out",
+    ]
+    assert diagnosis.layers[0].firing == 0.5
+    assert diagnosis.layers[-1].function is None
+
+
+# -- dead-units -------------------------------------------------------------------------------
+
+
+def test_born_dead() -> None:
+    sites = {0: CUT_OFF, 1: {**SILENT, "mean": -9.0, "high": -6.0}}
+    finding = only(a_run(sites=sites, rows={1: {"bias": -9.0}}, losses=FLAT), "dead-units")
+    assert (finding.layer, finding.cause.slug, finding.first_step) == ("layer1", "born-dead", 0)
+    assert finding.severity is Severity.ERROR
+    assert finding.units is not None
+    assert finding.units.indices == tuple(range(20))
+    assert evidence(finding, "bias") == -9
+    assert "the bias alone" in finding.cause.text
+    assert evidence(finding, "margin") == -6
+
+
+@pytest.mark.parametrize("share", [4, 6, 12])
+def test_some_dead_in_a_network_that_learns_are_a_note(share: int) -> None:
+    finding = only(a_run(sites={1: dying(8, share, 4.0)}), "dead-units")
+    assert finding.severity is Severity.NOTE
+    assert diagnose(a_run(sites={1: dying(8, share, 4.0)})).verdict == "healthy"
+
+
+def test_most_dead_is_a_warning_and_nearly_all_an_error() -> None:
+    assert only(a_run(sites={1: dying(8, 15, 4.0)}), "dead-units").severity is Severity.WARNING
+    assert only(a_run(sites={1: dying(8, 19, 4.0)}), "dead-units").severity is Severity.ERROR
+
+
+def test_half_dead_in_a_network_that_does_not_learn_is_an_error() -> None:
+    run = a_run(sites={1: dying(8, 11, 4.0)}, losses=FLAT)
+    assert only(run, "dead-units").severity is Severity.ERROR
+
+
+def test_killed_by_a_step_that_is_named() -> None:
+    steps = [*range(16), 20, 25, 30, 100]
+    rows = {1: {"update": over_time(0.4, 1e-3, 7, 18, count=8)}}
+    run = a_run(sites={1: dying(8, 18, 5.0)}, rows=rows, steps=steps, losses=FLAT)
+    finding = only(run, "dead-units")
+    assert finding.cause.slug == "killed-by-step"
+    assert "The update of step 7 killed 18 of the 18" in finding.cause.text
+    assert (finding.first_step, evidence(finding, "update-ratio")) == (8, 0.4)
+    assert evidence(finding, "update-ratio-before") == 1e-3
+
+
+def test_killed_between_two_samples() -> None:
+    finding = only(a_run(sites={1: dying(8, 18, 50.0)}, losses=FLAT), "dead-units")
+    assert finding.cause.slug == "killed-by-step"
+    assert "steps 70 to 79" in finding.cause.text
+
+
+def test_drifted() -> None:
+    fired, mean, high = np.full((20, 20), 100), np.zeros((20, 20)), np.full((20, 20), 3.0)
+    for unit in range(14):
+        dead_from = 5 + unit // 2 * 2
+        fired[dead_from:, unit] = 0
+        high[dead_from:, unit] = -0.1
+        mean[:, unit] = -3.5 * np.minimum(np.arange(20) / dead_from, 1.2)
+    run = a_run(sites={2: {"fired": fired, "mean": mean, "high": high}}, losses=FLAT)
+    finding = only(run, "dead-units")
+    assert (finding.cause.slug, finding.first_step) == ("drifted", 50)
+    assert "from step 50 to 170" in finding.cause.text
+
+
+def test_upstream_dead_names_the_root() -> None:
+    constant = {"fired": 0, "low": -0.3, "high": -0.3, "mean": -0.3, "std": 0.0}
+    sites = {0: CUT_OFF, 1: {**SILENT, "mean": -9.0}, 2: constant, 3: constant}
+    run = a_run(sites=sites, losses=FLAT)
+    findings = [at for at in diagnose(run).findings if at.slug == "dead-units"]
+    assert [(at.layer, at.cause.slug, at.severity) for at in findings] == [
+        ("layer1", "born-dead", Severity.ERROR),
+        ("layer2", "upstream-dead", Severity.NOTE),
+        ("layer3", "upstream-dead", Severity.NOTE),
+    ]
+    assert all("layer1" in at.cause.text for at in findings[1:])
+
+
+def test_a_dead_layer_that_is_passed_by_is_a_warning() -> None:
+    """With a skip connection the gradient reaches the layers before it all the same."""
+    finding = only(a_run(sites={1: {**SILENT, "mean": -9.0}}), "dead-units")
+    assert finding.severity is Severity.WARNING
+
+
+def test_saturated_sigmoids_are_not_called_dead() -> None:
+    run = a_run(function="sigmoid", sites={1: {"fired": 0, "mean": -9.0, "high": -7.0}})
+    assert "dead-units" not in {at.slug for at in diagnose(run).findings}
+
+
+# -- the gradient -----------------------------------------------------------------------------
+
+
+def fading(function: str, slope: float, gain: float, depth: int = 8) -> Run:
+    """A chain in which each layer leaves `slope` times `gain` of the gradient."""
+    sites = {}
+    for index in range(depth):
+        out = 1e-2 * (slope * gain) ** (depth - 1 - index)
+        sites[index] = {"gradient_out": out, "gradient_in": out * slope}
+    return a_run(depth=depth, function=function, sites=sites, losses=FLAT)
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "gain", "cause"),
+    [
+        ("sigmoid", 0.2, 1.0, "saturating-activation"),
+        ("tanh", 0.3, 0.9, "saturating-activation"),
+        ("relu", 0.7, 0.2, "weight-scale"),
+        ("tanh", 0.8, 0.3, "weight-scale"),
+        ("relu", 0.72, 0.71, "depth"),
+    ],
+)
+def test_vanishing_gradient(function: str, slope: float, gain: float, cause: str) -> None:
+    finding = only(fading(function, slope, gain), "vanishing-gradient")
+    assert (finding.cause.slug, finding.severity) == (cause, Severity.ERROR)
+    assert evidence(finding, "slope-factor") == pytest.approx(slope)
+    assert evidence(finding, "weight-factor") == pytest.approx(gain)
+    assert evidence(finding, "ratio") == pytest.approx((slope * gain) ** 7)
+
+
+def test_a_gradient_that_fades_by_ninety_and_learns_is_healthy() -> None:
+    run = a_run(
+        depth=17,
+        function="tanh",
+        sites={i: {"gradient_out": 1e-2 * 0.755 ** (16 - i)} for i in range(17)},
+    )
+    assert diagnose(run).findings == ()
+
+
+def test_behind_a_dead_layer_the_dead_layer_is_the_cause() -> None:
+    sites = {
+        0: CUT_OFF,
+        1: CUT_OFF,
+        2: {**SILENT, "mean": -9.0},
+    }
+    finding = only(a_run(sites=sites, losses=FLAT), "vanishing-gradient")
+    assert (finding.cause.slug, finding.severity) == ("dead-layer", Severity.NOTE)
+    assert "layer2" in finding.cause.text
+
+
+def test_exploding_gradient_by_weights() -> None:
+    finding = only(fading("relu", 0.7, 4.0), "exploding-gradient")
+    assert (finding.cause.slug, finding.severity) == ("weight-scale", Severity.ERROR)
+
+
+def test_exploding_gradient_over_the_run() -> None:
+    growing = {i: {"gradient_out": np.geomspace(1e-3, 1e3, 20)[:, None]} for i in range(4)}
+    finding = only(a_run(sites=growing, losses=[*FLAT[:10], *[50.0] * 10]), "exploding-gradient")
+    assert finding.cause.slug == "learning-rate"
+
+
+# -- the rate, and what is not finite ----------------------------------------------------------
+
+
+def test_learning_rate_too_high() -> None:
+    rows = {4: {"update": over_time(0.8, 1e-3, 2, 20, count=5)}}
+    finding = only(a_run(rows=rows, losses=FLAT), "learning-rate-too-high")
+    assert (finding.layer, finding.first_step) == ("out", 20)
+    assert evidence(finding, "learning-rate") == 0.1
+    assert diagnose(a_run(rows=rows)).findings == (), "with a falling loss it is no fault"
+
+
+def test_a_layer_that_grows_from_zero_is_no_sign_of_a_high_rate() -> None:
+    rows = {4: {"update": over_time(0.8, 1e-3, 1, 20, count=4), "weight": 0.01}}
+    assert diagnose(a_run(rows=rows, losses=FLAT)).findings == ()
+
+
+def test_non_finite_by_the_rate() -> None:
+    nan = {i: {"low": over_time(np.nan, -3.0, 6, 20), "high": over_time(np.nan, 3.0, 6, 20),
+               "mean": over_time(np.nan, 0.0, 6, 20)} for i in range(4)}  # fmt: skip
+    rows = {2: {"update": over_time(7.0, 1e-3, 5, 20, count=6)}}
+    losses = [2.3] * 6 + [float("nan")] * 14
+    finding = only(a_run(sites=nan, rows=rows, losses=losses), "non-finite")
+    assert (finding.layer, finding.first_step, finding.cause.slug) == (
+        "layer0",
+        60,
+        "learning-rate",
+    )
+    assert "layer2 by 700 %" in finding.cause.text
+
+
+def test_non_finite_by_overflow() -> None:
+    sites = {3: {"high": np.geomspace(1, 1e30, 20)[:, None]}}
+    losses = [2.3] * 19 + [float("inf")]
+    finding = only(a_run(sites=sites, losses=losses), "non-finite")
+    assert (finding.cause.slug, finding.layer) == ("overflow", None)
+
+
+def test_non_finite_by_division() -> None:
+    finding = only(a_run(losses=[2.3] * 10 + [float("nan")] * 10), "non-finite")
+    assert (finding.cause.slug, finding.first_step) == ("division", 100)
+
+
+def test_skipped_steps_of_a_gradient_scaler_are_a_note() -> None:
+    run = a_run(rows={0: {"gradient": over_time(np.inf, 1e-2, 3, 20, count=4)}})
+    assert only(run, "non-finite").severity is Severity.NOTE
+
+
+def test_a_mutant_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that does not look at the consequence fails the tests above."""
+    from reluctant.diagnose import dead
+
+    monkeypatch.setattr(dead, "MOST", 0.1)
+    with pytest.raises(AssertionError):
+        test_some_dead_in_a_network_that_learns_are_a_note(4)

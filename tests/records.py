@@ -1,0 +1,134 @@
+"""Hand-built records: a plain network of a few layers, healthy unless told otherwise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from reluctant.record.info import RunInfo
+from reluctant.record.run import Function, Layer, LayerSeries, Run, Sample, Site, SiteSeries
+
+INF = float("inf")
+FUNCTIONS = {
+    "relu": Function(0, "relu", flat=((-INF, 0.0),), switches_off=True),
+    "sigmoid": Function(0, "sigmoid", flat=((-INF, -6.9), (6.9, INF))),
+    "tanh": Function(0, "tanh", flat=((-INF, -4.1), (4.1, INF)), zero_centred=True),
+}
+INPUTS = 200
+
+
+@dataclass
+class Memory:
+    """Series kept in memory."""
+
+    sites: dict[int, SiteSeries] = field(default_factory=dict)
+    layers: dict[int, LayerSeries] = field(default_factory=dict)
+
+    def site(self, index: int) -> SiteSeries:
+        return self.sites[index]
+
+    def layer(self, index: int) -> LayerSeries:
+        return self.layers[index]
+
+
+def site_series(samples: int, units: int, **columns: Any) -> SiteSeries:
+    """Half of the values fire, the pre-activation is standard normal, the gradient 1e-3.
+
+    `columns` replace what they name; each is broadcast to (samples, units).
+    """
+    healthy: dict[str, Any] = {
+        "fired": INPUTS // 2,
+        "mean": 0.0,
+        "std": 1.0,
+        "low": -3.0,
+        "high": 3.0,
+        "gradient_in": 0.7e-3,
+        "gradient_out": 1e-3,
+    }
+    shape = (samples, units)
+    content = {
+        name: np.array(np.broadcast_to(value, shape))
+        for name, value in {**healthy, **columns}.items()
+    }
+    content["fired"] = content["fired"].astype(np.int64)
+    counts = np.full(samples, INPUTS, dtype=np.int64)
+    return SiteSeries(np.arange(samples), counts, counts, **content)
+
+
+def layer_series(samples: int, units: int, **columns: Any) -> LayerSeries:
+    """Rows of norm one that change by a thousandth in each step, and zero biases."""
+    healthy: dict[str, Any] = {"gradient": 1e-2, "weight": 1.0, "update": 1e-3, "bias": 0.0}
+    content = {
+        name: np.array(np.broadcast_to(value, (samples, units)), dtype=np.float64)
+        for name, value in {**healthy, **columns}.items()
+    }
+    return LayerSeries(np.arange(samples), **content)
+
+
+def a_run(
+    *,
+    depth: int = 4,
+    units: int = 20,
+    function: str = "relu",
+    steps: Sequence[int] = range(0, 200, 10),
+    losses: Sequence[float | None] | None = None,
+    sites: Mapping[int, Mapping[str, Any]] | None = None,
+    rows: Mapping[int, Mapping[str, Any]] | None = None,
+) -> Run:
+    """A plain network: `depth` hidden layers named `layer0` on, then `out`, which feeds no site.
+
+    `sites` and `rows` say, by layer number, what departs from health.
+    """
+    count = len(steps)
+    if losses is None:
+        losses = np.linspace(2.3, 0.3, count).tolist()
+    memory = Memory()
+    for index in range(depth):
+        memory.sites[index] = site_series(count, units, **(sites or {}).get(index, {}))
+    for index in range(depth + 1):
+        memory.layers[index] = layer_series(count, units, **(rows or {}).get(index, {}))
+    layers = [
+        Layer(index, f"layer{index}", "Linear", (units, units), units, index,
+              inputs=(index - 1,) if 0 < index < depth else ())
+        for index in range(depth)
+    ]  # fmt: skip
+    out = Layer(depth, "out", "Linear", (units, units), units, depth)
+    return Run(
+        RunInfo("train.py", exit_code=0, torch="2.13.0", steps=steps[-1] + 1, seconds=9.0),
+        (*layers, out),
+        tuple(
+            Site(index, f"layer{index}:{function}", 0, index, units, index, "Net")
+            for index in range(depth)
+        ),
+        (FUNCTIONS[function],),
+        tuple(
+            Sample(index, step, 0, loss, 0.1, 0.1 * index)
+            for index, (step, loss) in enumerate(zip(steps, losses, strict=True))
+        ),
+        memory,
+    )
+
+
+def permuted(run: Run, order: Sequence[int]) -> Run:
+    """The same run with the units of every layer in another order."""
+    series = run.series
+    assert isinstance(series, Memory)
+    return replace(
+        run,
+        series=Memory(
+            {index: _permuted(at, order) for index, at in series.sites.items()},
+            {index: _permuted(at, order) for index, at in series.layers.items()},
+        ),
+    )
+
+
+def _permuted(series: Any, order: Sequence[int]) -> Any:
+    return replace(
+        series,
+        **{
+            name: values[:, list(order)]
+            for name, values in vars(series).items()
+            if values.ndim == 2
+        },
+    )
