@@ -27,7 +27,7 @@ def test_a_short_run_is_observed_at_every_step() -> None:
 
 def test_dense_at_first_then_ever_sparser() -> None:
     steps = sampled(Schedule(), 5000, seconds=0.002, cost=0.001)
-    assert steps[:37] == [*range(32), 34, 38, 42, 47, 52]
+    assert steps[:37] == [*range(32), 38, 47, 58, 72, 90]
     gaps = [after - before for before, after in pairwise(steps)]
     assert len(steps) > 60
     assert max(gaps) < 5000 / 4
@@ -35,7 +35,7 @@ def test_dense_at_first_then_ever_sparser() -> None:
 
 def test_where_few_can_be_afforded_the_first_are_powers_of_two() -> None:
     steps = sampled(Schedule(), 2000, seconds=0.1, cost=0.05)
-    assert [step for step in steps if step < 32][:6] == [0, 1, 2, 3, 4, 8]
+    assert [step for step in steps if step < 32]== [0, 1, 2, 4, 8, 16]
 
 
 @given(

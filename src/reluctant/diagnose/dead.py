@@ -53,27 +53,27 @@ def examine(reading: Reading) -> Iterator[Finding]:
 
 def _finding(reading: Reading, site: SiteReading) -> Finding:
     deaths = site.deaths
-    killing = _killing(reading, site)
+    killing = _killing(site)
     root = _silent_input(reading, site)
     first = int(deaths.since[deaths.dead].min())
     if root is not None:
-        cause, evidence = _upstream(reading, site, root)
+        cause, evidence = _upstream(root)
     elif deaths.born.sum() * 2 >= deaths.count:
-        cause, evidence = _born(reading, site)
+        cause, evidence = _born(site)
     elif killing is not None:
         cause, evidence = _killed(reading, site, killing)
         first = killing.begin
     else:
-        cause, evidence = _drifted(reading, site)
+        cause, evidence = _drifted(site)
     first = min(first, len(site.series.samples) - 1)
     return Finding(
         slug=RULE.slug,
         severity=_severity(reading, site, root),
         layer=site.label,
         units=Units(tuple(np.flatnonzero(deaths.dead).tolist()), of=len(deaths.dead)),
-        first_step=reading.step(site, first),
+        first_step=int(site.steps[first]),
         cause=cause,
-        evidence=(*_how_sure(reading, site), *evidence),
+        evidence=(*_how_sure(site), *evidence),
         remedies=_REMEDIES[cause.slug],
     )
 
@@ -116,7 +116,7 @@ def _branches(reading: Reading, site: SiteReading) -> bool:
     return any(before.intersection(layer.inputs) for layer in after)
 
 
-def _how_sure(reading: Reading, site: SiteReading) -> tuple[Evidence, ...]:
+def _how_sure(site: SiteReading) -> tuple[Evidence, ...]:
     deaths = site.deaths
     inputs = int(deaths.inputs[deaths.dead].min())
     count = len(site.series.samples)
@@ -150,13 +150,13 @@ def _silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
     return _silent_input(reading, other) or other
 
 
-def _killing(reading: Reading, site: SiteReading) -> Killing | None:
+def _killing(site: SiteReading) -> Killing | None:
     """What killed most of the units that died, if it was outsized steps and no slow drift."""
-    deaths, series = site.deaths, site.series
+    deaths = site.deaths
     died = deaths.dead & (deaths.since > 0)
     if not died.any():
         return None
-    steps = reading.run.steps[series.samples]
+    steps = site.steps
     times = np.sort(deaths.since[died])
     half = (len(times) + 1) // 2
     ends = times[half - 1 :]
@@ -169,14 +169,14 @@ def _killing(reading: Reading, site: SiteReading) -> Killing | None:
     killing = Killing(begin, end, first, last, units)
     updates = _updates(site, killing)
     brisk = updates is not None and updates[0] >= BRISK
-    jolted = float(np.median(_jolt(reading, site, deaths.since)[units])) >= JOLT
+    jolted = float(np.median(_jolt(site, deaths.since)[units])) >= JOLT
     return killing if brisk or (jolted and together) else None
 
 
-def _jolt(reading: Reading, site: SiteReading, since: Ints) -> Floats:
+def _jolt(site: SiteReading, since: Ints) -> Floats:
     """How far each unit's mean fell at its death, in its standard deviations before, (U,)."""
     series = site.series
-    steps = reading.run.steps[series.samples]
+    steps = site.steps
     units = np.arange(len(since))
     after = np.clip(since, 1, len(series.samples) - 1)
     spread = np.maximum(series.std[after - 1, units], 1e-12)
@@ -185,9 +185,7 @@ def _jolt(reading: Reading, site: SiteReading, since: Ints) -> Floats:
     return np.asarray(fall / spread / np.sqrt(np.maximum(steps[after] - steps[after - 1], 1)))
 
 
-def _upstream(
-    reading: Reading, site: SiteReading, root: SiteReading
-) -> tuple[Cause, tuple[Evidence, ...]]:
+def _upstream(root: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
     return (
         Cause(
             "upstream-dead",
@@ -211,8 +209,8 @@ def _killed(
     end = float(np.median(site.series.mean[after, killing.units]))
     evidence = [
         Evidence("killed", count, "units", killing.first),
-        Evidence("mean-before", start, "", reading.step(site, before)),
-        Evidence("mean-after", end, "", reading.step(site, after)),
+        Evidence("mean-before", start, "", int(site.steps[before])),
+        Evidence("mean-after", end, "", int(site.steps[after])),
     ]
     text = f"{when} killed {count} of the {dead}: the input to the function fell from "
     text += f"{number(start)} to {number(end)}"
@@ -247,11 +245,11 @@ def _updates(site: SiteReading, killing: Killing) -> tuple[float, float | None] 
     return float(np.nanmedian(then)), usual
 
 
-def _born(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
+def _born(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
     born = site.deaths.born
     mean = float(np.median(site.series.mean[0, born]))
     spread = float(np.median(site.series.std[0, born]))
-    step = reading.step(site, 0)
+    step = int(site.steps[0])
     evidence = [
         Evidence("mean", mean, "", step),
         Evidence("std", spread, "", step),
@@ -270,11 +268,11 @@ def _born(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence, .
     return Cause("born-dead", text + "."), tuple(evidence)
 
 
-def _drifted(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
+def _drifted(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
     deaths, series = site.deaths, site.series
     died = deaths.dead & (deaths.since > 0)
-    first = reading.step(site, int(deaths.since[died].min()))
-    last = reading.step(site, int(deaths.since[died].max()))
+    first = int(site.steps[deaths.since[died].min()])
+    last = int(site.steps[deaths.since[died].max()])
     start = float(np.median(series.mean[0, died]))
     end = float(np.median(series.mean[-1, died]))
     when = f"at step {first}" if first == last else f"one by one, from step {first} to {last}"
@@ -283,12 +281,12 @@ def _drifted(reading: Reading, site: SiteReading) -> tuple[Cause, tuple[Evidence
         f"{number(end)}"
     )
     evidence = [
-        Evidence("mean-before", start, "", reading.step(site, 0)),
-        Evidence("mean-after", end, "", reading.step(site, -1)),
+        Evidence("mean-before", start, "", int(site.steps[0])),
+        Evidence("mean-after", end, "", int(site.steps[-1])),
     ]
     if site.rows is not None and np.isfinite(site.rows.bias[:, died]).any():
         moved = float(np.nanmedian(site.rows.bias[-1, died] - site.rows.bias[0, died]))
-        evidence.append(Evidence("bias-change", moved, "", reading.step(site, -1)))
+        evidence.append(Evidence("bias-change", moved, "", int(site.steps[-1])))
         text += f", the bias by {number(moved)}"
     return Cause("drifted", text + "."), tuple(evidence)
 

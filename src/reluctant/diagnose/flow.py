@@ -70,8 +70,8 @@ def _rms(values: Floats) -> Floats:
     return np.asarray(np.sqrt(np.mean(values.astype(np.float64) ** 2, axis=1)))
 
 
-def chains(reading: Reading, part: slice) -> Iterator[Chain]:
-    """One chain for each model that took part, of the samples in `part`."""
+def chains(reading: Reading, part: slice | None = None) -> Iterator[Chain]:
+    """One chain for each model that took part, of the samples in `part`; by default the recent."""
     roots: dict[str, list[SiteReading]] = {}
     for site in reading.sites:
         if site.layer is not None:
@@ -79,9 +79,9 @@ def chains(reading: Reading, part: slice) -> Iterator[Chain]:
     for sites in roots.values():
         out, into = [], []
         for site in sites:
-            series = site.series
-            out.append(np.median(_finite(_rms(series.gradient_out[part]))))
-            into.append(np.median(_finite(_rms(series.gradient_in[part]))))
+            when = site.recent if part is None else part
+            out.append(np.median(_finite(_rms(site.series.gradient_out[when]))))
+            into.append(np.median(_finite(_rms(site.series.gradient_in[when]))))
         known = [position for position, value in enumerate(out) if np.isfinite(value)]
         if len(known) >= SITES:
             yield Chain(
@@ -98,7 +98,7 @@ def _finite(values: Floats) -> Floats:
 
 def vanishing(reading: Reading) -> Iterator[Finding]:
     """The gradient at the first layers is a hundredth, or less, of that at the last."""
-    for chain in chains(reading, slice(-_recent(reading), None)):
+    for chain in chains(reading):
         # Judged at the end of the run: what was faint at first and recovered did no harm.
         if not chain.ratio < (LOST if reading.stalled is False else FAINT):
             continue
@@ -120,7 +120,7 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
             severity=severity,
             layer=chain.sites[0].label,
             units=None,
-            first_step=_first_step(reading, chain),
+            first_step=_first_step(chain),
             cause=cause,
             evidence=(
                 Evidence("gradient-first", float(chain.out[0]), "rms"),
@@ -168,8 +168,7 @@ def _saturates(chain: Chain) -> bool:
 
 def exploding(reading: Reading) -> Iterator[Finding]:
     """The gradient grows a hundredfold on its way back, or a thousandfold over the run."""
-    recent = _recent(reading)
-    for chain in chains(reading, slice(-recent, None)):
+    for chain in chains(reading):
         start = next(
             (at for at in chains(reading, slice(0, 1)) if at.sites[0] is chain.sites[0]), chain
         )
@@ -194,7 +193,7 @@ def exploding(reading: Reading) -> Iterator[Finding]:
             severity=severity,
             layer=chain.sites[0].label,
             units=None,
-            first_step=_first_step(reading, chain),
+            first_step=_first_step(chain),
             cause=cause,
             evidence=(
                 Evidence("gradient-first", float(chain.out[0]), "rms"),
@@ -221,12 +220,8 @@ def _why_exploding(chain: Chain) -> tuple[Cause, tuple[Evidence, ...]]:
     return Cause(slug, text), (Evidence("weight-factor", gain, "a layer"),)
 
 
-def _recent(reading: Reading) -> int:
-    return max(5, len(reading.run.samples) // 5)
-
-
-def _first_step(reading: Reading, chain: Chain) -> int:
-    return reading.step(chain.sites[0], 0)
+def _first_step(chain: Chain) -> int:
+    return int(chain.sites[0].steps[0])
 
 
 _REINITIALISE = Remedy(

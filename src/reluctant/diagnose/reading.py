@@ -35,6 +35,18 @@ def firing_bound(inputs: Ints) -> NDArray[np.float64]:
     return np.where(inputs > 0, 1.0 - 0.05 ** (1.0 / np.maximum(inputs, 1)), 1.0)
 
 
+def recent(steps: Ints) -> slice:
+    """Of samples at these steps, those of the last fifth of the run; three at least.
+
+    Samples lie densest at the start, so that the last of them by number need not be the last in
+    time.
+    """
+    if not len(steps):
+        return slice(0, 0)
+    start = int(np.searchsorted(steps, 0.8 * steps[-1]))
+    return slice(max(0, min(start, len(steps) - 3)), len(steps))
+
+
 @dataclass(frozen=True)
 class Deaths:
     """The dead units of one site.
@@ -72,6 +84,7 @@ class SiteReading:
     layer: Layer | None
     function: Function
     series: SiteSeries
+    steps: Ints  # of each sample of the series
     rows: LayerSeries | None
 
     @property
@@ -92,9 +105,8 @@ class SiteReading:
 
     @cached_property
     def recent(self) -> slice:
-        """The last samples, those that tell how things stand at the end: a fifth, five at least."""
-        count = len(self.series.samples)
-        return slice(count - min(count, max(5, count // 5)), count)
+        """The samples that tell how things stand at the end of the run."""
+        return recent(self.steps)
 
     @cached_property
     def firing(self) -> Floats:
@@ -206,11 +218,13 @@ class Reading:
     def _read(self, sites: Sequence[Site]) -> SiteReading:
         first = sites[0]
         layer = self.run.layers[first.layer] if first.layer is not None else None
+        series = merge([self.run.series.site(site.index) for site in sites])
         return SiteReading(
             sites=tuple(sites),
             layer=layer,
             function=self.run.functions[first.function],
-            series=merge([self.run.series.site(site.index) for site in sites]),
+            series=series,
+            steps=self.run.steps[series.samples],
             rows=self.layer(layer) if layer is not None and first.aligned else None,
         )
 
@@ -230,26 +244,19 @@ class Reading:
         wanted = set(site.layer.inputs) if site.layer is not None else set()
         return tuple(other for other in self.sites if wanted & {at.index for at in other.sites})
 
-    def step(self, site: SiteReading, position: int) -> int:
-        """The optimizer step of the sample at `position` of the site's series."""
-        return int(self.run.steps[site.series.samples[position]])
-
     # -- the loss ----------------------------------------------------------------------------
-
-    @cached_property
-    def losses(self) -> Floats:
-        """The losses that were seen, in order; NaN among them is a loss that was NaN."""
-        return np.array([at.loss for at in self.run.samples if at.loss is not None], dtype=float)
 
     @cached_property
     def loss_first(self) -> float | None:
         """The first loss seen: that of the network as it was initialised."""
-        return float(self.losses[0]) if self.losses.size else None
+        return next((at.loss for at in self.run.samples if at.loss is not None), None)
 
     @cached_property
     def loss_last(self) -> float | None:
-        """The loss at the end: the mean of the last fifth seen, of three at least."""
-        last = self.losses[-max(3, len(self.losses) // 5) :]
+        """The mean loss at the end of the run."""
+        known = [at for at in self.run.samples if at.loss is not None]
+        steps = np.array([at.step for at in known], dtype=np.int64)
+        last = np.array([at.loss for at in known], dtype=np.float64)[recent(steps)]
         return float(last.mean()) if last.size else None
 
     @cached_property

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reluctant.diagnose.reading import Reading, SiteReading
+from reluctant.diagnose.reading import Ints, Reading, SiteReading, recent
 from reluctant.record.finding import LayerSummary
 from reluctant.record.run import Layer, LayerSeries
 
@@ -14,11 +14,13 @@ def layers(reading: Reading) -> tuple[LayerSummary, ...]:
     for layer in sorted(reading.run.layers, key=lambda layer: layer.order):
         rows = reading.layer(layer)
         if layer.index in fed or rows is not None:
-            lines.append(_line(layer, fed.get(layer.index), rows))
+            lines.append(_line(layer, fed.get(layer.index), rows, reading.run.steps))
     return tuple(lines)
 
 
-def _line(layer: Layer, site: SiteReading | None, rows: LayerSeries | None) -> LayerSummary:
+def _line(
+    layer: Layer, site: SiteReading | None, rows: LayerSeries | None, steps: Ints
+) -> LayerSummary:
     return LayerSummary(
         name=layer.name,
         kind=layer.kind,
@@ -27,7 +29,7 @@ def _line(layer: Layer, site: SiteReading | None, rows: LayerSeries | None) -> L
         firing=float(site.firing.mean()) if site is not None else None,
         dead=_dead(site),
         gradient=_gradient(site),
-        update_ratio=_update(rows),
+        update_ratio=_update(rows, steps),
     )
 
 
@@ -45,9 +47,9 @@ def _gradient(site: SiteReading | None) -> float | None:
     return float(np.sqrt(np.mean(values**2))) if values.size else None
 
 
-def _update(rows: LayerSeries | None) -> float | None:
+def _update(rows: LayerSeries | None, steps: Ints) -> float | None:
     if rows is None:
         return None
-    recent = rows.update[-max(5, len(rows.samples) // 5) :]
-    finite = recent[np.isfinite(recent)]
+    last = rows.update[recent(steps[rows.samples])]
+    finite = last[np.isfinite(last)]
     return float(np.median(finite)) if finite.size else None

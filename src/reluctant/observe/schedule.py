@@ -5,7 +5,7 @@
 # and a run shorter than that is over before its cost is felt.
 GRACE_SECONDS = 0.25
 
-# Steps at the start that are observed one by one while the grace lasts.
+# Steps at the start that are observed one by one while the first half of the grace lasts.
 DENSE_STEPS = 32
 
 # Samples are delayed by a share of their distance that differs each time (the multiples of the
@@ -45,10 +45,12 @@ class Schedule:
         expected = self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
         if expected <= self.budget * elapsed:
             return True
-        if expected <= GRACE_SECONDS:
-            # 0, 1, 2, ... 31, then an eighth further on each time: the samples keep pace with
-            # the run.
-            return step < DENSE_STEPS or step >= self._last + max(1, self._last // 8)
+        if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
+            return True
+        if expected <= GRACE_SECONDS and step >= self._last + max(2, self._last // 4):
+            # A quarter further on each time: with what is left of the grace the samples keep
+            # pace with the run, so that its end is seen as well as its start.
+            return True
         # Where few samples can be afforded, still each power of two: what happens at step 4
         # matters as much as what happens at step 4,000.
         start = step < DENSE_STEPS and step & (step - 1) == 0
