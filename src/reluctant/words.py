@@ -8,9 +8,13 @@ def number(value: float) -> str:
     if not isfinite(value):
         return str(value)
     size = abs(value)
-    if value == 0 or 1e-3 <= size < 1e4:
-        return f"{value:.3g}".replace("-", "−") if size < 1e3 else f"{value:,.0f}"
-    return f"{value:.1e}".replace("-", "−", 1) if value < 0 else f"{value:.1e}"
+    if value == 0 or 1e-3 <= size < 999.5:
+        text = f"{value:.3g}"
+    elif 999.5 <= size < 1e4:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.1e}"
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 def percent(share: float) -> str:

@@ -35,7 +35,7 @@ def test_dense_at_first_then_ever_sparser() -> None:
 
 def test_where_few_can_be_afforded_the_first_are_powers_of_two() -> None:
     steps = sampled(Schedule(), 2000, seconds=0.1, cost=0.05)
-    assert [step for step in steps if step < 32]== [0, 1, 2, 4, 8, 16]
+    assert [step for step in steps if step < 32] == [0, 1, 2, 4, 8, 16]
 
 
 @given(

@@ -9,7 +9,7 @@ import numpy as np
 from reluctant.diagnose.reading import NEARLY_ALL, Reading, SiteReading
 from reluctant.diagnose.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
-from reluctant.record.run import Floats
+from reluctant.record.run import Floats, SiteSeries
 from reluctant.words import number, plural
 
 # Networks of 17 tanh layers train well with a ratio of 66 to 95 between the gradients at their
@@ -34,8 +34,8 @@ FACTOR = 0.7
 class Chain:
     """The sites of one model in forward order, with the gradient at each, over recent samples.
 
-    `out` and `into` are (S,): the rms gradient at each function's output and input, the median
-    over the samples.
+    `out` and `into` are (S,): the norm of the gradient of one input at each function's output
+    and input, the median over the samples.
     """
 
     sites: tuple[SiteReading, ...]
@@ -65,9 +65,14 @@ def _mean_factor(after: Floats, before: Floats) -> float:
     return float(np.exp(np.mean(np.log(after[known] / before[known]))))
 
 
-def _rms(values: Floats) -> Floats:
-    """(T, U) to (T,): over all units, dead ones too."""
-    return np.asarray(np.sqrt(np.mean(values.astype(np.float64) ** 2, axis=1)))
+def _norm(rms: Floats, series: SiteSeries) -> Floats:
+    """(T, U) to (T,): the norm of the gradient of one input, over all units and positions.
+
+    A norm, because it is what a sound initialisation keeps from layer to layer; the size of a
+    single number in it goes with the width of the layer.
+    """
+    positions = series.values / np.maximum(series.inputs, 1)
+    return np.asarray(np.sqrt(np.sum(rms.astype(np.float64) ** 2, axis=1) * positions))
 
 
 def chains(reading: Reading, part: slice | None = None) -> Iterator[Chain]:
@@ -80,8 +85,9 @@ def chains(reading: Reading, part: slice | None = None) -> Iterator[Chain]:
         out, into = [], []
         for site in sites:
             when = site.recent if part is None else part
-            out.append(np.median(_finite(_rms(site.series.gradient_out[when]))))
-            into.append(np.median(_finite(_rms(site.series.gradient_in[when]))))
+            series = site.series
+            out.append(_typical(_norm(series.gradient_out, series)[when]))
+            into.append(_typical(_norm(series.gradient_in, series)[when]))
         known = [position for position, value in enumerate(out) if np.isfinite(value)]
         if len(known) >= SITES:
             yield Chain(
@@ -91,9 +97,9 @@ def chains(reading: Reading, part: slice | None = None) -> Iterator[Chain]:
             )
 
 
-def _finite(values: Floats) -> Floats:
+def _typical(values: Floats) -> float:
     finite = values[np.isfinite(values)]
-    return finite if finite.size else np.array([np.nan])
+    return float(np.median(finite)) if finite.size else float("nan")
 
 
 def vanishing(reading: Reading) -> Iterator[Finding]:
@@ -123,8 +129,8 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
             first_step=_first_step(chain),
             cause=cause,
             evidence=(
-                Evidence("gradient-first", float(chain.out[0]), "rms"),
-                Evidence("gradient-last", float(chain.out[-1]), "rms"),
+                Evidence("gradient-first", float(chain.out[0]), "norm"),
+                Evidence("gradient-last", float(chain.out[-1]), "norm"),
                 Evidence("ratio", chain.ratio),
                 Evidence("starved", len(starved), "layers"),
                 *evidence,
@@ -136,7 +142,7 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
 def _why_vanishing(chain: Chain, dead: list[SiteReading]) -> tuple[Cause, tuple[Evidence, ...]]:
     first, last = chain.sites[0], chain.sites[-1]
     lead = (
-        f"From {last.label} back to {first.label} the gradient falls from "
+        f"From {last.label} back to {first.label} the gradient's norm falls from "
         f"{number(float(chain.out[-1]))} to {number(float(chain.out[0]))}"
     )
     if dead:
@@ -196,8 +202,8 @@ def exploding(reading: Reading) -> Iterator[Finding]:
             first_step=_first_step(chain),
             cause=cause,
             evidence=(
-                Evidence("gradient-first", float(chain.out[0]), "rms"),
-                Evidence("gradient-last", float(chain.out[-1]), "rms"),
+                Evidence("gradient-first", float(chain.out[0]), "norm"),
+                Evidence("gradient-last", float(chain.out[-1]), "norm"),
                 Evidence("ratio", chain.ratio),
                 *evidence,
             ),
@@ -206,7 +212,10 @@ def exploding(reading: Reading) -> Iterator[Finding]:
 
 
 def _growth(start: Chain, end: Chain) -> float:
-    return float(end.out[0] / start.out[0]) if start.out[0] > 0 else 1.0
+    """By how much the gradient grew, at the site where it grew least: all of them explode."""
+    if start.out.shape != end.out.shape or not (start.out > 0).all():
+        return 1.0
+    return float(np.min(end.out / start.out))
 
 
 def _why_exploding(chain: Chain) -> tuple[Cause, tuple[Evidence, ...]]:

@@ -124,11 +124,12 @@ def deaths(series: SiteSeries) -> Deaths:
     """Tell the dead from those that merely fire rarely.
 
     A unit that fired before is dead if its silence at the end is longer than chance allows: k
-    firings spread at random over all values leave a share g at the end free of them with
-    probability (1 - g)^k. One that was never seen to fire is dead if a unit that fires as rarely
-    as `RARE`, or as the least active tenth of its neighbours where the whole layer is sparse,
-    would hardly have kept silent so long. Hardly is less than `MISTAKE`, shared over all units
-    (Bonferroni).
+    inputs spread at random over all leave a share g at the end free of them with probability
+    (1 - g)^k. For k the least number of inputs is taken that its firings can have come from,
+    as the positions of one image go together. One that was never seen to fire is dead if a unit
+    that fires as rarely as `RARE`, or as the least active tenth of its neighbours where the
+    whole layer is sparse, would hardly have kept silent so long. Hardly is less than `MISTAKE`,
+    shared over all units (Bonferroni).
     """
     samples, units = series.fired.shape
     if samples == 0:
@@ -137,12 +138,12 @@ def deaths(series: SiteSeries) -> Deaths:
     fired = series.fired > 0
     since = np.where(fired.any(axis=0), samples - np.argmax(fired[::-1], axis=0), 0)
     silent = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
-    values = max(int(series.values.sum()), 1)
-    silent_share = np.append(np.cumsum(series.values[::-1])[::-1], 0)[since] / values
-    firings = series.fired.sum(axis=0)
+    inputs = max(int(series.inputs.sum()), 1)
+    positions = series.values / np.maximum(series.inputs, 1)
+    heard = np.ceil(series.fired / np.maximum(positions, 1)[:, None]).sum(axis=0)
     alive = since == samples
-    usual = float(np.quantile(firings[alive] / values, 0.1)) if alive.any() else 1.0
-    stopped = firings * np.log1p(-np.minimum(silent_share, 1 - 1e-12))
+    usual = float(np.quantile(heard[alive] / inputs, 0.1)) if alive.any() else 1.0
+    stopped = heard * np.log1p(-np.minimum(silent / inputs, 1 - 1e-12))
     never_began = silent * np.log1p(-np.clip(min(usual, RARE), 1e-9, 1.0))
     chance = np.where(since > 0, stopped, never_began)
     unheard = firing_bound(silent) <= RARE
@@ -274,5 +275,9 @@ class Reading:
         # A loss may be negative (a log likelihood): what counts is the fall in its own size.
         fall = (first - last) / max(abs(first), 1e-12)
         if self.run.samples[-1].step < FEW_STEPS and -0.1 < fall < 0.1:
+            return None
+        # Where several optimizers are at work, they may work against one another: the losses of
+        # a generator and its judge need not fall.
+        if fall < 0.1 and self.run.samples[-1].optimizers > 1:
             return None
         return bool(fall < 0.1)

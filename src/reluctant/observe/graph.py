@@ -25,6 +25,7 @@ _LEAF = "AccumulateGrad"
 
 # How many nodes a search visits before it gives up: a block of an ordinary network has a dozen.
 _PATIENCE = 256
+_WHOLE_GRAPH = 100_000
 _MARK = "reluctant"
 
 Node = Any  # torch.autograd.graph.Node, whose stubs lack what is read here
@@ -55,11 +56,13 @@ def mark(output: Tensor, site: int) -> None:
         node.metadata[_MARK] = site
 
 
-def _nearest(starts: Iterable[Node], stop: Callable[[Node], bool]) -> Iterator[Node]:
+def _nearest(
+    starts: Iterable[Node], stop: Callable[[Node], bool], patience: int = _PATIENCE
+) -> Iterator[Node]:
     """The nodes behind `starts`, nearest first, without going behind one that `stop` holds for."""
     waiting = deque(starts)
     seen = set(waiting)
-    while waiting and len(seen) < _PATIENCE:
+    while waiting and len(seen) < patience:
         node = waiting.popleft()
         yield node
         if stop(node):
@@ -83,6 +86,13 @@ def feed(tensor: Tensor) -> Feed | None:
 
     products = (_product(node) for node in _nearest([tensor.grad_fn], stop))
     return next((found for found in products if found is not None), None)
+
+
+def products(loss: Tensor) -> Iterator[Feed]:
+    """Every product with a parameter that `loss` was computed by, the nearest first."""
+    if loss.grad_fn is not None:
+        nodes = _nearest([loss.grad_fn], lambda node: False, patience=_WHOLE_GRAPH)
+        yield from filter(None, map(_product, nodes))
 
 
 def sites_behind(inputs: Iterable[Node]) -> set[int]:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -61,6 +62,7 @@ class Observer:
         self._stance: Any = None
         self._overhead = 0.0
         self._waiting: Callable[[], Observation] | None = None
+        self._on_device = False
         self._undo: list[Callable[[], None]] = []
 
     @property
@@ -135,6 +137,9 @@ class Observer:
             # The way of nearly every step: nothing but this.
             self.steps += 1
             self._others = 0
+            if self._waiting is not None and not self._on_device:
+                with self.guard():
+                    self._flush()
             if self._schedule.due(self.steps, perf_counter() - self._began):
                 with self.guard():
                     self._begin()
@@ -143,6 +148,7 @@ class Observer:
         with self.guard():
             if not leads and self._takes_lead(optimizer):
                 leads = True
+            self._number(optimizer)
             if self._open:
                 self._found += self._rows.after()
             if leads:
@@ -173,7 +179,13 @@ class Observer:
         new_layers, self._layers.new = tuple(self._layers.new), []
         index, self.samples = self.samples, self.samples + 1
         sample = Sample(
-            index, step, self._number(optimizer), None, rate(optimizer), began - self._began
+            index,
+            step,
+            self._number(optimizer),
+            loss=None,
+            rate=rate(optimizer),
+            seconds=began - self._began,
+            optimizers=len(self._optimizers),
         )
 
         def observation() -> Observation:
@@ -187,18 +199,21 @@ class Observer:
                 layer_rows=tuple(_layer_row(rows) for rows in _last_of_each(found)),
             )
 
-        # What was computed on a device is fetched one sample late, when it is surely there.
+        # Written one step late: what was seen here may get its gradient only in a later
+        # optimizer's turn, as a generator does. What was computed on a device is fetched one
+        # sample late, when it is surely there.
         self._flush()
         self._waiting = observation
-        if not _on_device(glimpse, found):
-            self._flush()
+        self._on_device = _on_device(glimpse, found)
         self._overhead += perf_counter() - began
         self._schedule.paid(step, glimpse.cost + self._overhead)
 
     def _flush(self) -> None:
         if self._waiting is not None:
+            began = perf_counter()
             waiting, self._waiting = self._waiting, None
             self._writer.write(waiting())
+            self._schedule.spent += perf_counter() - began
 
     def _number(self, optimizer: Optimizer) -> int:
         for number, known in enumerate(self._optimizers):
@@ -244,7 +259,7 @@ class Observer:
 def _with_loss(sample: Sample, losses: list[Tensor]) -> Sample:
     values = [float(loss) for loss in losses]
     mean = sum(values) / len(values) if values else None
-    return Sample(sample.index, sample.step, sample.optimizer, mean, sample.rate, sample.seconds)
+    return replace(sample, loss=mean)
 
 
 def _site_row(site: int, seen: Seen) -> SiteRow:

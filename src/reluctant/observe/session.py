@@ -62,7 +62,7 @@ class Session:
             script=program.name,
             arguments=program.argv[1:],
             module=program.is_module,
-            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            started=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
             cwd=os.getcwd(),
             host=socket.gethostname(),
             python=platform.python_version(),

@@ -76,7 +76,7 @@ class Glimpse:
     losses: list[Tensor] = field(default_factory=list)
     new_sites: list[NewSite] = field(default_factory=list)
     new_functions: list[Function] = field(default_factory=list)
-    feeds: list[tuple[int, int]] = field(default_factory=list)
+    feeds: set[tuple[int, int]] = field(default_factory=set)
     seconds: float = 0.0
     calls: int = 0
 
@@ -187,6 +187,14 @@ class SiteMode(TorchFunctionMode):
             loss = args[0]
             if type(loss) is Tensor and loss.numel() == 1:
                 self._take.losses.append(loss.detach())
+            if type(loss) is Tensor and self._take.new_sites:
+                self._trace(loss)
+
+    def _trace(self, loss: Tensor) -> None:
+        """Learn which sites reach which layers. Once, when sites are new: the graph is large."""
+        for feed in graph.products(loss):
+            layer = self._layers.of(*feed[:3]).definition.index
+            self._take.feeds |= {(site, layer) for site in graph.sites_behind(feed.inputs)}
 
     def _activation(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -257,10 +265,7 @@ class SiteMode(TorchFunctionMode):
         layer = self._layers.of(*feed[:3]).definition if feed is not None else None
         axis = _axis(z, feed)
         index = len(self._sites)
-        take = self._take
-        if feed is not None and layer is not None:
-            take.feeds += [(site, layer.index) for site in graph.sites_behind(feed.inputs)]
-        take.new_sites.append(
+        self._take.new_sites.append(
             NewSite(
                 index,
                 name=f"{path}:{name}" + (f"#{turn}" if turn else ""),

@@ -1,6 +1,7 @@
 """Run folders: where they lie, how they are named, found and listed. Needs no numpy."""
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -10,11 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reluctant.errors import FolderNotWritable, RecordDamaged, RecordTooNew, RunNotFound
+from reluctant.errors import (
+    FolderNotWritable,
+    RecordDamaged,
+    RecordTooNew,
+    ReluctantError,
+    RunNotFound,
+)
 from reluctant.record import schema
 from reluctant.record.info import RunInfo
 
 HOME = Path(".reluctant")
+_TIME = "2026-01-31T12-00-00"
 
 
 def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
@@ -27,34 +35,43 @@ def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
         FolderNotWritable: the folder cannot be made, or already holds a run.
     """
     home = Path.cwd() / HOME
-    target = _unused(home / "runs" / _name(script)) if out is None else Path.cwd() / out
-    if not shared and (target / schema.INFO).exists():
-        raise FolderNotWritable(
-            f"{target} already holds a run.", "Choose another folder with --out DIR."
-        )
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        if out is None and not (home / ".gitignore").exists():
-            (home / ".gitignore").write_text("*\n")
+        if out is None:
+            target = _new(home / "runs", _name(script))
+            if not (home / ".gitignore").exists():
+                (home / ".gitignore").write_text("*\n")
+        else:
+            target = Path.cwd() / out
+            target.mkdir(parents=True, exist_ok=True)
         # Found out now, and not when the first sample is written.
         with tempfile.TemporaryFile(dir=target):
             pass
     except OSError as error:
-        raise FolderNotWritable.at(target, error) from error
+        raise FolderNotWritable.at(Path.cwd() / (out or HOME), error) from error
+    if not shared and (target / schema.INFO).exists():
+        raise FolderNotWritable(
+            f"{target} already holds a run.", "Choose another folder with --out DIR."
+        )
     return target
+
+
+def _new(parent: Path, name: str) -> Path:
+    """A folder that was not there before, also when two runs start in the same second."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for count in itertools.count(1):
+        target = parent / (name if count == 1 else f"{name}-{count}")
+        try:
+            target.mkdir()
+        except FileExistsError:
+            continue
+        return target
+    raise AssertionError("unreachable")
 
 
 def _name(script: str) -> str:
     stem = re.sub(r"[^\w.-]+", "-", Path(script).stem or "run")
-    return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{stem}"
-
-
-def _unused(target: Path) -> Path:
-    candidate, count = target, 1
-    while candidate.exists():
-        count += 1
-        candidate = target.with_name(f"{target.name}-{count}")
-    return candidate
+    # File systems take 255 bytes, and a letter may need four.
+    return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{stem[:50]}"
 
 
 def write_info(folder: Path, info: RunInfo) -> None:
@@ -91,7 +108,16 @@ def runs(root: Path | None = None) -> Iterator[Path]:
     home = (root or Path.cwd() / HOME) / "runs"
     if home.is_dir():
         found = (path for path in home.iterdir() if (path / schema.INFO).is_file())
-        yield from sorted(found, key=lambda path: (path.stat().st_ctime_ns, path.name))
+        yield from sorted(found, key=_age)
+
+
+def _age(path: Path) -> tuple[str, str, int, str]:
+    """By when the run started, which its name tells to the second and `run.json` beyond."""
+    try:
+        started = str(read_info(path).get("started", ""))
+    except ReluctantError:
+        started = ""
+    return path.name[: len(_TIME)], started, len(path.name), path.name
 
 
 def find(name: str | None) -> Path:
@@ -108,14 +134,16 @@ def find(name: str | None) -> Path:
                 "`reluctant run SCRIPT` records one; a run elsewhere is named by its folder.",
             )
         return newest[0]
-    path = Path(name)
-    if path.exists():
-        return path.resolve()
+    if os.path.exists(name):
+        return Path(name).resolve()
+    exact = [run for run in runs() if run.name == name]
+    if exact:
+        return exact[0]
     fitting = [run for run in runs() if run.name.startswith(name)]
     if len(fitting) > 1:
         raise RunNotFound(
             f"{len(fitting)} runs begin with {name!r}.", "`reluctant runs` lists them; say more."
         )
     if not fitting:
-        raise RunNotFound.at(path)
+        raise RunNotFound.at(Path(name))
     return fitting[0]

@@ -84,7 +84,8 @@ class Sample:
     """One observed step: everything between two calls of `optimizer.step()`.
 
     `step` counts the optimizer's steps from 0. `loss` is the mean of what `backward()` was
-    called on; None where that was no scalar or was not seen.
+    called on; None where that was no scalar or was not seen. `optimizers` is how many different
+    ones had stepped by then.
     """
 
     index: int
@@ -93,6 +94,7 @@ class Sample:
     loss: float | None
     rate: float | None
     seconds: float
+    optimizers: int = 1
 
 
 @dataclass(frozen=True)

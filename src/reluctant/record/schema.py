@@ -61,7 +61,8 @@ CREATE TABLE sample (
   optimizer INTEGER NOT NULL,     -- which one, by order of first step
   loss      REAL,                 -- mean of the scalars that backward() was called on; 'nan'
   rate      REAL,                 -- learning rate of the optimizer's first group
-  seconds   REAL NOT NULL         -- since the script started
+  seconds   REAL NOT NULL,        -- since the script started
+  optimizers INTEGER NOT NULL     -- how many different ones had stepped by then
 );
 
 CREATE TABLE site_sample (        -- SiteSeries: one row a site and sample

@@ -1,8 +1,11 @@
 """The record's SQLite file: written one transaction a sample, read as a `Run`."""
 
 import json
+import shutil
 import sqlite3
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -114,10 +117,9 @@ class Writer:
         try:
             self._write_new(seen)
             at = seen.sample
-            self._insert(
-                "sample",
-                (at.index, at.step, at.optimizer, _keep_nan(at.loss), at.rate, at.seconds),
-            )
+            place = (at.index, at.step, at.optimizer)
+            facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers)
+            self._insert("sample", (*place, *facts))
             for of in seen.site_rows:
                 blobs = (of.mean, of.std, of.low, of.high, of.gradient_in, of.gradient_out)
                 counts = (at.index, of.site, of.inputs, of.values, pack(of.fired, "<i8"))
@@ -158,9 +160,15 @@ def pack(values: Array | None, kind: str = "<f4") -> bytes | None:
 
 
 def unpack(blobs: Iterable[bytes | None], units: int, kind: str = "<f4") -> Array:
-    """Blobs, one a sample, as a (T, units) array; a missing blob is a row of NaN."""
+    """Blobs, one a sample, as a (T, units) array; a missing blob is a row of NaN.
+
+    Raises:
+        ValueError: a blob is not one of `units` numbers.
+    """
     missing = np.full(units, np.nan, dtype=kind) if kind == "<f4" else np.zeros(units, dtype=kind)
     rows = [missing if blob is None else np.frombuffer(blob, dtype=kind) for blob in blobs]
+    if any(len(row) != units for row in rows):
+        raise ValueError(f"a row does not hold {units} numbers")
     return np.stack(rows) if rows else np.empty((0, units), dtype=kind)
 
 
@@ -187,35 +195,46 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection = self._open(path)
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        with self.damage():
+            self._connection = self._open(path)
         (version,) = self.rows("PRAGMA user_version")[0]
         if version > schema.VERSION:
             raise RecordTooNew.at(path.parent, version, schema.VERSION)
         self.units: dict[str, dict[int, int]] = {"site": {}, "layer": {}}
 
+    def _open(self, path: Path) -> sqlite3.Connection:
+        log = path.with_name(path.name + "-wal")
+        if not log.exists():
+            # Nobody is writing: not even the files that SQLite keeps beside it are needed.
+            return self._connect(path, "immutable=1")
+        try:
+            # A killed run leaves its last samples in the log, which only a connection that may
+            # write can read.
+            return self._connect(path, "mode=rw")
+        except sqlite3.OperationalError:
+            self._copy = tempfile.TemporaryDirectory(prefix="reluctant-")
+            for file in (path, log):
+                shutil.copyfile(file, Path(self._copy.name) / file.name)
+            return self._connect(Path(self._copy.name) / path.name, "mode=rw")
+
     @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
-        # A log left by a killed run can only be read by a connection that may write. Where the
-        # folder is read-only there is no such connection, and the main file has to do.
-        for mode in ("mode=rw", "immutable=1"):
-            connection = sqlite3.connect(
-                f"{path.as_uri()}?{mode}", uri=True, check_same_thread=False
-            )
-            try:
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            except sqlite3.OperationalError:
-                connection.close()
-            except sqlite3.DatabaseError as error:
-                raise RecordDamaged.at(path.parent, f"{path.name}: {error}") from None
-            else:
-                return connection
-        raise RecordDamaged.at(path.parent, f"{path.name} cannot be opened")
+    def _connect(path: Path, mode: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, check_same_thread=False)
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return connection
+
+    @contextmanager
+    def damage(self) -> Iterator[None]:
+        """Whatever goes wrong in reading is damage to the record, and said so."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, IndexError) as error:
+            raise RecordDamaged.at(self._path.parent, f"{self._path.name}: {error}") from error
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
+        with self.damage():
             return self._connection.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise RecordDamaged.at(self._path.parent, f"{self._path.name}: {error}") from None
 
     def site(self, index: int) -> SiteSeries:
         rows = self.rows(
@@ -225,9 +244,10 @@ class _Reader:
         )
         units = self.units["site"][index]
         columns = list(zip(*rows, strict=True)) or [()] * 10
-        samples, inputs, values = (np.array(column, dtype=np.int64) for column in columns[:3])
-        fired = unpack(columns[3], units, "<i8")
-        mean, std, low, high, into, out = (unpack(column, units) for column in columns[4:])
+        with self.damage():
+            samples, inputs, values = (np.array(column, dtype=np.int64) for column in columns[:3])
+            fired = unpack(columns[3], units, "<i8")
+            mean, std, low, high, into, out = (unpack(column, units) for column in columns[4:])
         return SiteSeries(samples, inputs, values, fired, mean, std, low, high, into, out)
 
     def layer(self, index: int) -> LayerSeries:
@@ -238,8 +258,10 @@ class _Reader:
         )
         units = self.units["layer"][index]
         columns = list(zip(*rows, strict=True)) or [()] * 5
-        samples = np.array(columns[0], dtype=np.int64)
-        return LayerSeries(samples, *(unpack(column, units) for column in columns[1:]))
+        with self.damage():
+            samples = np.array(columns[0], dtype=np.int64)
+            gradient, weight, update, bias = (unpack(column, units) for column in columns[1:])
+        return LayerSeries(samples, gradient, weight, update, bias)
 
     def full_name(self, root: str, name: str) -> str:
         """The name with its model's before it, where it has no other or there are several."""
@@ -250,6 +272,47 @@ class _Reader:
     @cached_property
     def _roots(self) -> set[str]:
         return {root for (root,) in self.rows("SELECT DISTINCT root FROM layer") if root}
+
+    def run(self, info: RunInfo, path: Path) -> Run:
+        """All but the series, which are read when they are asked for."""
+        layers = tuple(sorted(self._layers(), key=lambda layer: layer.index))
+        sites = tuple(self._sites())
+        self.units["site"] = {site.index: site.units for site in sites}
+        self.units["layer"] = {layer.index: layer.units for layer in layers}
+        functions = self.rows("SELECT id, name, facts FROM function ORDER BY id")
+        samples = self.rows(
+            "SELECT id, step, optimizer, loss, rate, seconds, optimizers FROM sample ORDER BY id"
+        )
+        return Run(
+            info,
+            layers,
+            sites,
+            tuple(_unpack_facts(*row) for row in functions),
+            tuple(
+                Sample(index, step, optimizer, None if loss is None else float(loss), *facts)
+                for index, step, optimizer, loss, *facts in samples
+            ),
+            self,
+            path,
+        )
+
+    def _layers(self) -> Iterator[Layer]:
+        feeds: dict[int, list[int]] = {}
+        for site, layer in self.rows("SELECT site, layer FROM feeds ORDER BY site"):
+            feeds.setdefault(layer, []).append(site)
+        rows = self.rows(
+            "SELECT id, name, root, kind, shape, units FROM layer ORDER BY root, position, id"
+        )
+        for order, (index, name, root, kind, shape, units) in enumerate(rows):
+            full, inputs = self.full_name(root, name), tuple(feeds.get(index, ()))
+            yield Layer(index, full, kind, tuple(json.loads(shape)), units, order, inputs)
+
+    def _sites(self) -> Iterator[Site]:
+        for index, name, root, function, layer, units, aligned, inside in self.rows(
+            "SELECT id, name, root, function, layer, units, aligned, inside FROM site ORDER BY id"
+        ):
+            full, flags = self.full_name(root, name), (bool(aligned), bool(inside))
+            yield Site(index, full, function, layer, units, index, root, *flags)
 
 
 def load(path: str | Path) -> Run:
@@ -267,53 +330,8 @@ def load(path: str | Path) -> Run:
     if not parts:
         return Run(info, (), (), (), (), _Nothing(), path)
     reader = _Reader(parts[0])
-    feeds: dict[int, list[int]] = {}
-    for site, layer in reader.rows("SELECT site, layer FROM feeds ORDER BY site"):
-        feeds.setdefault(layer, []).append(site)
-    layers = [
-        Layer(
-            index,
-            reader.full_name(root, name),
-            kind,
-            tuple(json.loads(shape)),
-            units,
-            order,
-            tuple(feeds.get(index, ())),
-        )
-        for order, (index, name, root, kind, shape, units) in enumerate(
-            reader.rows(
-                "SELECT id, name, root, kind, shape, units FROM layer ORDER BY root, position, id"
-            )
-        )
-    ]
-    sites = [
-        Site(
-            index,
-            reader.full_name(root, name),
-            function,
-            layer,
-            units,
-            index,
-            root,
-            bool(aligned),
-            bool(inside),
-        )
-        for index, name, root, function, layer, units, aligned, inside in reader.rows(
-            "SELECT id, name, root, function, layer, units, aligned, inside FROM site ORDER BY id"
-        )
-    ]
-    rows = reader.rows("SELECT id, name, facts FROM function ORDER BY id")
-    functions = [_unpack_facts(*row) for row in rows]
-    samples = [
-        Sample(index, step, optimizer, None if loss is None else float(loss), rate, seconds)
-        for index, step, optimizer, loss, rate, seconds in reader.rows(
-            "SELECT id, step, optimizer, loss, rate, seconds FROM sample ORDER BY id"
-        )
-    ]
-    reader.units["site"] = {site.index: site.units for site in sites}
-    reader.units["layer"] = {layer.index: layer.units for layer in layers}
-    by_index = tuple(sorted(layers, key=lambda layer: layer.index))
-    return Run(info, by_index, tuple(sites), tuple(functions), tuple(samples), reader, path)
+    with reader.damage():
+        return reader.run(info, path)
 
 
 class _Nothing:

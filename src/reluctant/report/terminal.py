@@ -25,8 +25,14 @@ LONGEST_NAME = 36
 # each factor of ten below it.
 _CELLS = 8
 
+# For streams that cannot take our signs.
+_SIMPLER = str.maketrans({"━": "=", "┄": ".", "✖": "x", "▲": "!", "•": "*", "−": "-", "…": "~"})
+
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _SIGN = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
+# For streams that cannot take our signs.
+_SIMPLER = str.maketrans({"━": "=", "┄": ".", "✖": "x", "▲": "!", "•": "*", "−": "-", "…": "~"})
+
 _VERDICT_STYLE = {
     "healthy": "bold green",
     "warning": "bold yellow",
@@ -232,11 +238,17 @@ def runs(rows: Iterable[tuple[str, str, str, str, str]]) -> Table:
 
 def show(what: RenderableType, stderr: bool = False) -> None:
     """Print it; plain text, of a fixed width and without trailing blanks, if to no terminal."""
+    stream = sys.stderr if stderr else sys.stdout
     console = Console(stderr=stderr, highlight=False)
-    if console.is_terminal:
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    if console.is_terminal and encoding.lower().startswith("utf"):
         console.print(what)
         return
     plain = Console(file=StringIO(), highlight=False, width=100, color_system=None)
-    plain.print(what)
-    for line in plain.file.getvalue().splitlines():  # type: ignore[attr-defined]
-        print(line.rstrip(), file=sys.stderr if stderr else sys.stdout)
+    with plain.capture() as captured:
+        plain.print(what)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    text = "\n".join(lines)
+    if not encoding.lower().startswith("utf"):
+        text = text.translate(_SIMPLER).encode(encoding, "replace").decode(encoding)
+    print(text, file=stream)

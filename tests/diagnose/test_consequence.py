@@ -1,0 +1,203 @@
+"""How much a finding matters: by what is left to learn with, and whether the run learns."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.diagnose.test_properties import UNITS, runs
+from tests.diagnose.test_rules import CUT_OFF, FLAT, SILENT, dying, evidence, only
+from tests.records import INPUTS, a_run, permuted
+
+from reluctant.diagnose import RULES, diagnose
+from reluctant.record.finding import Finding, Severity
+from reluctant.record.run import Run
+
+UNKNOWN = [None] * 20
+
+
+def chain(factor: float, losses: Any = None, depth: int = 8) -> Run:
+    """A chain of rectifiers in which each layer leaves so much of the gradient."""
+    sites = {}
+    for index in range(depth):
+        out = 1e-2 * factor ** (depth - 1 - index)
+        sites[index] = {"gradient_out": out, "gradient_in": out}
+    return a_run(depth=depth, sites=sites, losses=losses)
+
+
+def with_skip(run: Run, layer: int, *sites: int) -> Run:
+    """The same run, `layer` receiving the outputs of those sites too."""
+    layers = list(run.layers)
+    layers[layer] = replace(layers[layer], inputs=(*layers[layer].inputs, *sites))
+    return replace(run, layers=tuple(layers))
+
+
+# -- dead-units -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dead", "losses", "severity"),
+    [
+        (6, None, Severity.NOTE),
+        (6, FLAT, Severity.NOTE),
+        (6, UNKNOWN, Severity.NOTE),
+        (10, FLAT, Severity.ERROR),
+        (10, None, Severity.NOTE),
+        (13, None, Severity.NOTE),
+        (14, None, Severity.WARNING),
+        (14, UNKNOWN, Severity.WARNING),
+        (18, None, Severity.WARNING),
+        (19, None, Severity.ERROR),
+        (20, UNKNOWN, Severity.ERROR),
+    ],
+)
+def test_the_dead_by_their_share_and_the_loss(dead: int, losses: Any, severity: Severity) -> None:
+    # Nothing comes through a layer that is dead as a whole.
+    sites = {0: CUT_OFF if dead == 20 else {}, 1: dying(8, dead, 4.0)}
+    finding = only(a_run(sites=sites, losses=losses), "dead-units")
+    assert finding.severity is severity
+    assert finding.units is not None
+    assert (finding.units.count, finding.units.of) == (dead, 20)
+    assert finding.units.indices == tuple(range(dead))
+    assert finding.first_step == 80
+
+
+def test_around_the_dead_a_skip_connection_keeps_the_rest_learning() -> None:
+    def severity(dead: int, losses: Any = None) -> Severity:
+        run = a_run(sites={1: dying(8, dead, 4.0)}, losses=losses)
+        return only(with_skip(run, 2, 0), "dead-units").severity
+
+    assert severity(15) is Severity.NOTE
+    assert severity(19) is Severity.WARNING
+    assert severity(15, FLAT) is Severity.WARNING
+
+
+def test_it_is_said_how_sure_the_dead_are() -> None:
+    finding = only(a_run(sites={1: {**dying(8, 15, 4.0), "std": 0.25}}), "dead-units")
+    assert evidence(finding, "silent-for") == 12 * INPUTS
+    assert evidence(finding, "firing-rate-below") == pytest.approx(1 - 0.05 ** (1 / 2400))
+    assert evidence(finding, "margin") == -2
+
+
+def test_several_dead_layers_have_a_finding_each() -> None:
+    run = a_run(sites={0: dying(8, 15, 4.0), 2: dying(8, 19, 4.0)})
+    found = [at for at in diagnose(run).findings if at.slug == "dead-units"]
+    assert [(at.layer, at.severity) for at in found] == [
+        ("layer2", Severity.ERROR),
+        ("layer0", Severity.WARNING),
+    ]
+
+
+def test_one_sample_is_too_little_to_speak_of_death() -> None:
+    run = a_run(steps=[0], losses=[2.3], sites={1: SILENT})
+    assert "dead-units" not in {at.slug for at in diagnose(run).findings}
+
+
+# -- the gradient -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "losses", "severity"),
+    [
+        (0.4, FLAT, Severity.ERROR),  # 1.6e-3 over seven layers
+        (0.4, None, None),
+        (0.4, UNKNOWN, Severity.NOTE),
+        (0.15, FLAT, Severity.ERROR),  # 1.7e-6
+        (0.15, None, Severity.WARNING),
+        (0.15, UNKNOWN, Severity.ERROR),
+        (0.6, FLAT, None),  # 2.8e-2
+    ],
+)
+def test_a_fading_gradient_by_its_ratio_and_the_loss(
+    factor: float, losses: Any, severity: Severity | None
+) -> None:
+    found = diagnose(chain(factor, losses)).findings
+    assert [(at.slug, at.severity, at.layer, at.units) for at in found] == (
+        [] if severity is None else [("vanishing-gradient", severity, "layer0", None)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("losses", "severity"),
+    [(FLAT, Severity.ERROR), (None, Severity.NOTE), (UNKNOWN, Severity.WARNING)],
+)
+def test_a_growing_gradient_by_the_loss(losses: Any, severity: Severity) -> None:
+    finding = only(chain(2.5, losses), "exploding-gradient")
+    assert (finding.severity, finding.cause.slug) == (severity, "weight-scale")
+    assert evidence(finding, "ratio") == pytest.approx(2.5**7)
+
+
+def test_a_gradient_that_grows_by_little_a_layer_is_a_matter_of_depth() -> None:
+    finding = only(chain(1.3, FLAT, depth=20), "exploding-gradient")
+    assert finding.cause.slug == "depth"
+    assert chain(1.3, FLAT).sites
+    assert diagnose(chain(1.3, FLAT)).findings == ()
+
+
+def test_two_layers_are_no_depth() -> None:
+    assert diagnose(chain(1e-4, FLAT, depth=2)).findings == ()
+
+
+def test_a_gradient_that_was_faint_and_recovered_did_no_harm() -> None:
+    faint = np.where(np.arange(20) < 5, 1e-9, 1e-3)[:, None]
+    assert diagnose(a_run(sites={0: {"gradient_out": faint}}, losses=FLAT)).findings == ()
+
+
+# -- all of them ------------------------------------------------------------------------------
+
+
+def test_every_rule_has_a_run_here_that_it_finds_something_in() -> None:
+    sick = (
+        a_run(losses=[float("nan")] * 20),
+        a_run(rows={1: {"update": 0.9}}, losses=FLAT),
+        a_run(sites={1: dying(8, 19, 4.0)}),
+        chain(0.2, FLAT),
+        chain(4.0, FLAT),
+    )
+    found = {finding.slug for run in sick for finding in diagnose(run).findings}
+    assert found == {rule.slug for rule in RULES}
+
+
+def test_the_worst_comes_first() -> None:
+    run = a_run(sites={0: dying(8, 5, 4.0), 2: dying(8, 19, 4.0)}, losses=FLAT)
+    severities = [at.severity for at in diagnose(run).findings]
+    assert severities == sorted(severities, reverse=True)
+    assert diagnose(run).verdict == "error"
+
+
+def check_complete(finding: Finding) -> None:
+    """It can be shown to a person: a cause in a sentence, a remedy, slugs that can be links."""
+    for slug in (finding.slug, finding.cause.slug, *(at.slug for at in finding.remedies)):
+        assert slug.replace("-", "").isalpha()
+        assert slug == slug.lower()
+    assert finding.cause.text.endswith(".")
+    assert finding.cause.text[0].isupper() or finding.cause.text[0].isdigit()
+    assert finding.remedies
+    names = [(at.name, at.step) for at in finding.evidence]
+    assert len(set(names)) == len(names)
+
+
+@settings(max_examples=100, deadline=None)
+@given(runs(), st.permutations(range(UNITS)))
+def test_a_finding_is_complete_and_its_numbers_do_not_hang_on_the_order(
+    run: Run, order: list[int]
+) -> None:
+    one, two = diagnose(run), diagnose(permuted(run, order))
+    steps = {at.step for at in run.samples}
+    for finding, other in zip(one.findings, two.findings, strict=True):
+        check_complete(finding)
+        assert finding.first_step is None or finding.first_step in steps
+        assert finding.remedies == other.remedies
+        assert [(at.name, at.unit, at.step) for at in finding.evidence] == [
+            (at.name, at.unit, at.step) for at in other.evidence
+        ]
+        assert [at.value for at in finding.evidence] == pytest.approx(
+            [at.value for at in other.evidence], rel=1e-6, nan_ok=True
+        )
+    for line, other_line in zip(one.layers, two.layers, strict=True):
+        assert (line.name, line.dead) == (other_line.name, other_line.dead)
+        assert (line.gradient, line.update_ratio, line.firing) == pytest.approx(
+            (other_line.gradient, other_line.update_ratio, other_line.firing), nan_ok=True
+        )

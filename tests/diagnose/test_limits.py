@@ -1,0 +1,88 @@
+"""What a record cannot tell is said, and each layer has its line."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.diagnose.test_rules import dying
+from tests.records import Memory, a_run, layer_series
+
+from reluctant.diagnose import diagnose
+from reluctant.record.finding import LayerSummary
+from reluctant.record.run import Run
+
+
+def with_info(run: Run, **facts: Any) -> Run:
+    return replace(run, info=replace(run.info, **facts))
+
+
+def empty(**facts: Any) -> Run:
+    return with_info(
+        replace(a_run(), samples=(), sites=(), layers=(), series=Memory()), **facts
+    )  # fmt: skip
+
+
+def test_a_record_that_tells_all_has_no_limits() -> None:
+    assert diagnose(a_run()).limits == ()
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (empty(torch=None, steps=None), "never imported torch"),
+        (empty(steps=0), "never called an optimizer"),
+        (empty(steps=None), "never called an optimizer"),
+        (empty(exit_code=None, steps=None), "before its first optimizer step"),
+        (empty(exit_code=None, steps=None, failure="it broke"), "it broke"),
+        (with_info(a_run(), exit_code=None), "has not ended, or was killed"),
+        (with_info(a_run(), failure="it broke"), "Observation failed"),
+        (replace(a_run(), sites=()), "No activation function was seen"),
+    ],
+)
+def test_the_limit_is_said_once(run: Run, words: str) -> None:
+    (limit,) = diagnose(run).limits
+    assert words in limit
+    assert limit.endswith(".")
+    assert diagnose(run).findings == ()
+
+
+# -- the lines --------------------------------------------------------------------------------
+
+
+def test_a_line_says_how_things_stood_at_the_end() -> None:
+    late = np.where(np.arange(20) < 15, 1.0, 0.002)[:, None]
+    run = a_run(
+        sites={1: {**dying(8, 5, 4.0), "gradient_out": late}}, rows={1: {"update": late}}
+    )  # fmt: skip
+    assert diagnose(run).layers[1] == LayerSummary(
+        "layer1", "Linear", 20, "relu", pytest.approx(0.375), 5,
+        pytest.approx(0.002), pytest.approx(0.002),
+    )  # fmt: skip
+
+
+def test_only_what_switches_off_can_be_dead() -> None:
+    assert [line.dead for line in diagnose(a_run(function="tanh")).layers] == [None] * 5
+    assert [line.dead for line in diagnose(a_run()).layers] == [0, 0, 0, 0, None]
+
+
+def test_of_what_was_not_observed_nothing_is_said() -> None:
+    run = a_run(sites={0: {"gradient_out": np.nan}}, rows={0: {"update": np.nan}})
+    line = diagnose(run).layers[0]
+    assert (line.gradient, line.update_ratio) == (None, None)
+    out = diagnose(a_run()).layers[-1]
+    assert (out.function, out.firing, out.gradient) == (None, None, None)
+
+
+def test_a_layer_that_took_no_part_has_no_line() -> None:
+    run = a_run(depth=2)
+    assert isinstance(run.series, Memory)
+    run.series.layers[2] = layer_series(0, 20)
+    assert [line.name for line in diagnose(run).layers] == ["layer0", "layer1"]
+
+
+def test_lines_are_in_the_order_of_the_model() -> None:
+    run = a_run()
+    backwards = tuple(replace(layer, order=10 - layer.order) for layer in run.layers)
+    names = [line.name for line in diagnose(replace(run, layers=backwards)).layers]
+    assert names == ["out", "layer3", "layer2", "layer1", "layer0"]

@@ -1,0 +1,221 @@
+"""Anything a sample may hold comes back bit for bit, and each sample is whole or is not there."""
+
+import dataclasses
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from tests.commands import ROOT
+from tests.record.observations import HIDDEN, LAST, RELU, SITE, observation, writing, written
+
+from reluctant.record import folder
+from reluctant.record.info import RunInfo
+from reluctant.record.run import Sample
+from reluctant.record.store import LayerRow, Observation, SiteRow, Writer, load, pack, unpack
+
+UNITS = 5
+COLUMNS = ("mean", "std", "low", "high", "gradient_in", "gradient_out")
+ROWS = ("gradient", "weight", "update", "bias")
+
+float32 = arrays.arrays(np.float32, UNITS, elements=st.floats(width=32))
+counts = arrays.arrays(np.int64, UNITS, elements=st.integers(0, 2**63 - 1))
+losses = st.none() | st.floats()
+
+
+def check_same(one: Any, two: Any) -> None:
+    """Bit for bit the same numbers, NaN where NaN was, of whatever kind both are."""
+    np.testing.assert_array_equal(np.asarray(one), np.asarray(two), strict=True)
+
+
+# -- the codec and the round trip -------------------------------------------------------------
+
+
+@given(counts)
+def test_blobs_keep_every_count(values: np.ndarray) -> None:
+    check_same(unpack([pack(values, "<i8")], UNITS, "<i8"), values[None])
+
+
+def test_blobs_are_little_endian_whatever_came_in() -> None:
+    assert pack(np.array([1.0], dtype=">f8")) == b"\x00\x00\x80\x3f"
+    assert pack(np.array([258], dtype=">i4"), "<i8") == b"\x02\x01" + bytes(6)
+    assert pack(np.arange(6.0).reshape(2, 3)[:, 1]) == pack(np.array([1.0, 4.0]))
+
+
+def test_a_missing_blob_is_a_row_of_nan() -> None:
+    values = unpack([pack(np.ones(2)), None], 2)
+    check_same(values, np.array([[1, 1], [np.nan, np.nan]], dtype=np.float32))
+    assert unpack([], 2).shape == (0, 2)
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> list[Observation]:
+    """One to four samples of one site and one layer, with anything that float32 holds in them."""
+    found = []
+    site = dataclasses.replace(SITE, units=UNITS)
+    layer = dataclasses.replace(HIDDEN, units=UNITS, shape=(UNITS, 3))
+    for index in range(draw(st.integers(1, 4))):
+        gradients = [draw(st.none() | float32) for _ in range(2)]
+        at = SiteRow(
+            0, draw(st.integers(0, 2**40)), draw(st.integers(0, 2**40)), draw(counts),
+            *(draw(float32) for _ in range(4)), *gradients,
+        )  # fmt: skip
+        row = LayerRow(0, draw(float32), draw(float32), draw(float32), draw(st.none() | float32))
+        rate = draw(st.none() | st.floats(allow_nan=False))
+        sample = Sample(index, draw(st.integers(0, 2**40)), 0, draw(losses), rate, 0.25 * index)
+        new = ((layer, LAST), (RELU,), (site,), ((0, 1),)) if index == 0 else ((), (), (), ())
+        found.append(Observation(sample, *new, (at,), (row,)))
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(samples())
+def test_what_is_written_is_read(seen: list[Observation]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place)
+        with writing(path, steps=7) as writer:
+            for at in seen:
+                writer.write(at)
+        run = load(path)
+        assert run.info == RunInfo("train.py", steps=7)
+        assert run.functions == (RELU,)
+        assert [(at.index, at.name, at.units, at.inputs) for at in run.layers] == [
+            (0, "hidden", UNITS, ()),
+            (1, "last", LAST.units, (0,)),
+        ]
+        assert run.layers[0].shape == (UNITS, 3)
+        assert [(at.name, at.layer, at.aligned, at.inside) for at in run.sites] == [
+            ("hidden:relu", 0, True, True)
+        ]
+        assert repr(run.samples) == repr(tuple(at.sample for at in seen)), "NaN is no None"
+        series, rows = run.series.site(0), run.series.layer(0)
+        for position, at in enumerate(seen):
+            (site_row,), (layer_row,) = at.site_rows, at.layer_rows
+            assert series.samples[position] == rows.samples[position] == at.sample.index
+            assert series.inputs[position] == site_row.inputs
+            assert series.values[position] == site_row.values
+            check_same(series.fired[position], site_row.fired)
+            for part, row, names in ((series, site_row, COLUMNS), (rows, layer_row, ROWS)):
+                for name in names:
+                    value = getattr(row, name)
+                    value = np.full(UNITS, np.nan, np.float32) if value is None else value
+                    check_same(getattr(part, name)[position], value)
+
+
+def test_the_facts_of_a_function_come_back(tmp_path: Path) -> None:
+    assert load(written(tmp_path)).functions == (RELU,)
+
+
+def test_what_ran_comes_back(tmp_path: Path) -> None:
+    info = RunInfo("träin.py", ("--lr", "0.1 ", ""), cwd="/a b", seed=3, module=True, exit_code=-9)
+    folder.write_info(tmp_path, info)
+    assert load(tmp_path).info == info
+
+
+def test_a_series_nobody_wrote_is_empty(tmp_path: Path) -> None:
+    run = load(written(tmp_path))
+    assert run.series.layer(1).gradient.shape == (0, LAST.units)
+    assert run.series.layer(0).gradient.shape == (3, HIDDEN.units)
+
+
+# -- one transaction a sample -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", ["site_rows", "layer_rows", "feeds"])
+def test_of_a_sample_that_fails_nothing_stays(tmp_path: Path, broken: str) -> None:
+    bad = {"site_rows": (None,), "layer_rows": (None,), "feeds": ((0, 1, 2),)}
+    with writing(tmp_path) as writer:
+        writer.write(observation(0))
+        new = dataclasses.replace(HIDDEN, index=9, name="new")
+        half = dataclasses.replace(observation(1), layers=(new,), **{broken: bad[broken]})
+        with pytest.raises((AttributeError, sqlite3.Error)):
+            writer.write(half)
+        run = load(tmp_path)
+        assert [at.index for at in run.samples] == [0]
+        assert [at.name for at in run.layers] == ["hidden", "last"]
+        assert len(run.series.site(0).samples) == len(run.series.layer(0).samples) == 1
+        writer.write(observation(1))
+    assert [at.index for at in load(tmp_path).samples] == [0, 1]
+
+
+def test_a_sample_is_seen_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A reader looks in while a sample is being written."""
+    seen: list[int] = []
+
+    class Peeking(tuple[LayerRow, ...]):
+        def __iter__(self) -> Any:
+            seen.append(len(load(tmp_path).samples))
+            return super().__iter__()
+
+    with writing(tmp_path) as writer:
+        writer.write(observation(0))
+        second = observation(1)
+        writer.write(dataclasses.replace(second, layer_rows=Peeking(second.layer_rows)))
+        assert seen == [1]
+        assert len(load(tmp_path).samples) == 2
+
+
+# -- a reader beside a writer -----------------------------------------------------------------
+
+
+def test_a_reader_that_lingers_does_not_hinder_the_writer(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        writer.write(observation(0))
+        early = load(tmp_path)
+        for index in range(1, 50):
+            writer.write(observation(index))
+        # What came after the reader had read the list of samples is there, and does no harm.
+        assert len(early.samples) == 1
+        assert len(early.series.site(0).samples) >= 1
+        assert len(load(tmp_path).samples) == 50
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.record.observations import observation, writing
+
+with writing(Path({path!r})) as writer:
+    for index in range(10_000):
+        writer.write(observation(index))
+        print(index, flush=True)
+"""
+
+
+def killed(path: Path, after: int) -> int:
+    """Kill a process that writes to `path`; how many samples it said it had written."""
+    program = _KILLED.format(root=str(ROOT), path=str(path))
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(after):
+            assert process.stdout.readline()
+        process.kill()
+        rest = process.stdout.read().count(b"\n")
+    assert process.returncode == -signal.SIGKILL
+    return after + rest
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_killed_writer_leaves_all_that_it_had_written(tmp_path: Path) -> None:
+    said = killed(tmp_path, after=25)
+    assert (tmp_path / "rank-0.sqlite-wal").stat().st_size > 0, "nothing was folded in"
+    run = load(tmp_path)
+    # It may have died between writing a sample and saying so.
+    assert len(run.samples) in (said, said + 1)
+    check_same(run.series.site(0).fired[:, 0], np.arange(len(run.samples)))
+
+
+def test_two_writers_of_one_rank_do_not_mix(tmp_path: Path) -> None:
+    written(tmp_path)
+    with pytest.raises(sqlite3.Error):
+        Writer(tmp_path)
+    assert len(load(tmp_path).samples) == 3
