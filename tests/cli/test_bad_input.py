@@ -57,6 +57,12 @@ def test_what_is_not_there(
     check_sentence(done.err, *words)
 
 
+def test_an_option_of_the_script_in_our_place(tmp_path: Path) -> None:
+    done = reluctant("run", "--lr", "0.1", "train.py", cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "No such option" in done.err
+
+
 def test_no_runs_yet(tmp_path: Path) -> None:
     done = reluctant("runs", cwd=tmp_path)
     assert (done.code, done.out) == (0, "")

@@ -28,7 +28,9 @@ ROWS = ("gradient", "weight", "update", "bias")
 
 float32 = arrays.arrays(np.float32, UNITS, elements=st.floats(width=32))
 counts = arrays.arrays(np.int64, UNITS, elements=st.integers(0, 2**63 - 1))
-losses = st.none() | st.floats()
+# SQLite keeps no sign of a zero.
+losses = st.none() | st.floats().map(lambda value: value + 0.0)
+rates = st.none() | st.floats(allow_nan=False).map(lambda value: value + 0.0)
 
 
 def check_same(one: Any, two: Any) -> None:
@@ -69,8 +71,8 @@ def samples(draw: st.DrawFn) -> list[Observation]:
             *(draw(float32) for _ in range(4)), *gradients,
         )  # fmt: skip
         row = LayerRow(0, draw(float32), draw(float32), draw(float32), draw(st.none() | float32))
-        rate = draw(st.none() | st.floats(allow_nan=False))
-        sample = Sample(index, draw(st.integers(0, 2**40)), 0, draw(losses), rate, 0.25 * index)
+        step = draw(st.integers(0, 2**40))
+        sample = Sample(index, step, 0, draw(losses), draw(rates), 0.25 * index, index + 1)
         new = ((layer, LAST), (RELU,), (site,), ((0, 1),)) if index == 0 else ((), (), (), ())
         found.append(Observation(sample, *new, (at,), (row,)))
     return found

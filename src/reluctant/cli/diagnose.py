@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from reluctant.cli import options
 from reluctant.record import folder
 
 UNHEALTHY = 1
@@ -12,14 +13,7 @@ _RANK = {"never": 4, "error": 3, "warning": 2, "note": 1}
 
 @click.command()
 @click.argument("run", required=False)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@options.form
 @click.option(
     "--fail-on",
     type=click.Choice(list(_RANK)),

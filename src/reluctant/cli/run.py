@@ -13,9 +13,7 @@ from reluctant.observe import launch
 from reluctant.observe.session import Session
 
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-)
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("-m", "module", is_flag=True, help="Run a module, as `python -m` does.")
 @click.option(
     "--out",

@@ -7,19 +7,13 @@ from typing import Any
 
 import click
 
+from reluctant.cli import options
 from reluctant.errors import ReluctantError
 from reluctant.record import folder
 
 
 @click.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@options.form
 def runs(form: str) -> None:
     """List the runs recorded under the current directory, oldest first."""
     found = list(folder.runs())

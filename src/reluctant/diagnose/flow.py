@@ -129,9 +129,7 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
             first_step=_first_step(chain),
             cause=cause,
             evidence=(
-                Evidence("gradient-first", float(chain.out[0]), "norm"),
-                Evidence("gradient-last", float(chain.out[-1]), "norm"),
-                Evidence("ratio", chain.ratio),
+                *_ends(chain),
                 Evidence("starved", len(starved), "layers"),
                 *evidence,
             ),
@@ -202,9 +200,7 @@ def exploding(reading: Reading) -> Iterator[Finding]:
             first_step=_first_step(chain),
             cause=cause,
             evidence=(
-                Evidence("gradient-first", float(chain.out[0]), "norm"),
-                Evidence("gradient-last", float(chain.out[-1]), "norm"),
-                Evidence("ratio", chain.ratio),
+                *_ends(chain),
                 *evidence,
             ),
             remedies=_EXPLODING_REMEDIES[cause.slug],
@@ -227,6 +223,14 @@ def _why_exploding(chain: Chain) -> tuple[Cause, tuple[Evidence, ...]]:
     )
     slug = "weight-scale" if gain >= 1 / FACTOR else "depth"
     return Cause(slug, text), (Evidence("weight-factor", gain, "a layer"),)
+
+
+def _ends(chain: Chain) -> tuple[Evidence, ...]:
+    return (
+        Evidence("gradient-first", float(chain.out[0]), "norm"),
+        Evidence("gradient-last", float(chain.out[-1]), "norm"),
+        Evidence("ratio", chain.ratio),
+    )
 
 
 def _first_step(chain: Chain) -> int:

@@ -57,10 +57,9 @@ def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableTy
 
 
 def _place(run: Run) -> str:
-    """The shortest way to name the run from here."""
-    path = str(run.path)
-    here = f"{Path.cwd()}/"
-    return shlex.quote(path.removeprefix(here))
+    """The shortest way to name the run from where the person is: a script may change directory."""
+    here = run.info.cwd or str(Path.cwd())
+    return shlex.quote(str(run.path).removeprefix(f"{here}/"))
 
 
 def _heading(run: Run, diagnosis: Diagnosis) -> Text:
