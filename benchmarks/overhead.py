@@ -1,12 +1,13 @@
-"""What `reluctant run` costs: each example with and without it, in turn, as whole processes.
+"""What `reluctant run` costs: each example with and without it, side by side.
 
-    python -m benchmarks.overhead [--pairs N] [--threads N] [--only NAME]
+    python -m benchmarks.overhead [--pairs N] [--in-turn] [--only NAME]
 
-Runs are paired (plain, then watched, then watched, then plain, ...), so that a machine whose
-speed drifts slows both alike. Printed is the median of the pairs' ratios with the smallest and
-largest, for wall time and for processor time; then what observation says of itself: its share of
-the run, and the price of one sampled step in plain steps. Results go to a file as they come, and
-a call that was interrupted goes on where it stopped.
+The two runs of a pair go at the same time, each on a processor of its own with one thread, and
+change places from pair to pair: whatever slows the machine slows both. With `--in-turn` they go
+one after the other instead, in alternating order. Printed is the median of the pairs' ratios with
+the smallest and largest, for wall time and for processor time; then what observation says of
+itself: its share of the run, and the price of one sampled step in plain steps. Results go to a
+file as they come, and a call that was interrupted goes on where it stopped.
 """
 
 import argparse
@@ -30,30 +31,48 @@ SCRIPTS: dict[str, list[str]] = {
 }
 
 
-def timed(command: list[str], threads: int) -> tuple[float, float]:
-    """Wall and processor seconds of one run, its output thrown away."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+def start(command: list[str], processor: int) -> subprocess.Popen[bytes]:
+    """Begin a run on one processor, with one thread, its output thrown away."""
+    return subprocess.Popen(
+        ["taskset", "--cpu-list", str(processor), *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(runs: dict[str, subprocess.Popen[bytes]]) -> dict[str, tuple[float, float]]:
+    """Wall and processor seconds of each run, waited for in the order in which they end."""
     began = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    ) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} exited with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+    names = {process.pid: name for name, process in runs.items()}
+    times = {}
+    for _ in runs:
+        pid, status, usage = os.wait3(0)
+        name = names[pid]
+        runs[name].returncode = os.waitstatus_to_exitcode(status)
+        if runs[name].returncode:
+            sys.exit(f"the {name} run exited with {runs[name].returncode}")
+        times[name] = (time.perf_counter() - began, usage.ru_utime + usage.ru_stime)
+    return times
 
 
-def pair(name: str, threads: int, watched_first: bool) -> dict[str, Any]:
+def pair(name: str, turn: int, in_turn: bool) -> dict[str, Any]:
     """One plain and one watched run."""
     script = [str(ROOT / "examples" / f"{name}.py"), *SCRIPTS[name]]
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "run"
-        plain = [sys.executable, *script]
-        watched = [sys.executable, "-m", "reluctant", "run", "--out", str(record), *script]
-        times = {}
-        for which in ("watched", "plain") if watched_first else ("plain", "watched"):
-            times[which] = timed(watched if which == "watched" else plain, threads)
+        commands = {
+            "plain": [sys.executable, *script],
+            "watched": [sys.executable, "-m", "reluctant", "run", "--out", str(record), *script],
+        }
+        order = sorted(commands, reverse=turn % 2 == 1)
+        times: dict[str, tuple[float, float]] = {}
+        if in_turn:
+            for which in order:
+                times |= finish({which: start(commands[which], 1)})
+        else:
+            places = enumerate(order)
+            times = finish({which: start(commands[which], at) for at, which in places})
         info = json.loads((record / "run.json").read_text())
         size = sum(path.stat().st_size for path in record.iterdir())
         counted = subprocess.run(
@@ -64,7 +83,7 @@ def pair(name: str, threads: int, watched_first: bool) -> dict[str, Any]:
         )
     return {
         "script": name,
-        "threads": threads,
+        "in_turn": in_turn,
         **times,
         "steps": info["steps"],
         "observing": info["observing_seconds"],
@@ -93,18 +112,18 @@ def show(name: str, pairs: list[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--in-turn", action="store_true")
     parser.add_argument("--only", choices=list(SCRIPTS))
     parser.add_argument("--results", type=Path, default=ROOT / ".reluctant" / "overhead.jsonl")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
     lines = args.results.read_text().splitlines() if args.results.exists() else []
-    done = [at for at in map(json.loads, lines) if at["threads"] == args.threads]
+    done = [at for at in map(json.loads, lines) if at["in_turn"] == args.in_turn]
     names = [args.only] if args.only else list(SCRIPTS)
     for turn in range(args.pairs):
         for name in names:
             if sum(at["script"] == name for at in done) <= turn:
-                found = pair(name, args.threads, watched_first=turn % 2 == 1)
+                found = pair(name, turn, args.in_turn)
                 done.append(found)
                 with args.results.open("a") as file:
                     file.write(json.dumps(found) + "\n")
