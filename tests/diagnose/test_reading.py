@@ -1,6 +1,7 @@
 """What the rules read off a record: who is dead, several calls as one, whether the loss falls."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,6 +193,13 @@ def test_a_few_steps_need_not_have_learnt_anything(last: float, stalled: bool | 
     assert Reading(run).stalled is stalled
 
 
+@pytest.mark.parametrize(("last", "stalled"), [(2.3, None), (5.0, None), (0.3, False)])
+def test_optimizers_may_work_against_one_another(last: float, stalled: bool | None) -> None:
+    run = a_run(losses=[2.3] * 10 + [last] * 10)
+    samples = tuple(replace(at, optimizers=2) for at in run.samples)
+    assert Reading(replace(run, samples=samples)).stalled is stalled
+
+
 def test_the_bound_names_the_constant_in_use() -> None:
     """149 inputs are the fewest on which silence tells of less than `RARE`."""
     assert reading.firing_bound(np.array([148, 149])).tolist() == pytest.approx(
@@ -199,3 +207,11 @@ def test_the_bound_names_the_constant_in_use() -> None:
     )
     bounds = reading.firing_bound(np.array([148, 149]))
     assert bounds[0] > reading.RARE >= bounds[1]
+
+
+def test_a_call_without_a_gradient_does_not_hide_that_of_another() -> None:
+    one = site_series(3, 2, gradient_out=np.nan, gradient_in=np.nan)
+    two = site_series(3, 2, gradient_out=2.0, gradient_in=[[2.0], [np.nan], [2.0]])
+    both = merge([one, two])
+    np.testing.assert_array_equal(both.gradient_out, 2.0)
+    np.testing.assert_array_equal(both.gradient_in[:, 0], [2.0, np.nan, 2.0])

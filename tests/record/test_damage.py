@@ -255,3 +255,20 @@ def test_a_writer_needs_a_folder(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
         Writer(tmp_path / "missing")
     assert list(folder.runs(tmp_path)) == []
+
+
+@pytest.mark.parametrize("layer", [2, -1, 10**6])
+def test_a_site_behind_no_layer_is_damage(sound: Path, tmp_path: Path, layer: int) -> None:
+    path = a_copy(sound, tmp_path / "copy")
+    with sqlite3.connect(path / PART) as connection:
+        connection.execute("UPDATE site SET layer = ?", (layer,))
+    with pytest.raises(RecordDamaged):
+        load(path)
+
+
+@pytest.mark.parametrize("arguments", ["null", '"x"', "3", "{}"])
+def test_arguments_that_are_no_list_are_damage(sound: Path, tmp_path: Path, arguments: str) -> None:
+    path = a_copy(sound, tmp_path / "copy")
+    (path / schema.INFO).write_text(f'{{"schema": 1, "script": "x", "arguments": {arguments}}}')
+    with pytest.raises(RecordDamaged):
+        load(path)

@@ -163,7 +163,7 @@ def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
     shape = (len(samples), parts[0].fired.shape[1])
     inputs, values = np.zeros((2, len(samples)), dtype=np.int64)
     fired = np.zeros(shape, dtype=np.int64)
-    mean, square, gradient_in, gradient_out = np.zeros((4, *shape))
+    mean, square = np.zeros((2, *shape))
     low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
     for part in parts:
         at = np.searchsorted(samples, part.samples)
@@ -173,8 +173,6 @@ def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
         fired[at] += part.fired
         mean[at] += part.mean * count
         square[at] += (part.std**2 + part.mean**2) * count
-        gradient_in[at] += part.gradient_in**2 * count
-        gradient_out[at] += part.gradient_out**2 * count
         low[at] = np.minimum(low[at], part.low)
         high[at] = np.maximum(high[at], part.high)
     total = values[:, None]
@@ -188,9 +186,20 @@ def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
         np.sqrt(np.maximum(square - mean**2, 0)),
         low,
         high,
-        np.sqrt(gradient_in / total),
-        np.sqrt(gradient_out / total),
+        _joint_rms(samples, [(part, part.gradient_in) for part in parts]),
+        _joint_rms(samples, [(part, part.gradient_out) for part in parts]),
     )
+
+
+def _joint_rms(samples: Ints, parts: Sequence[tuple[SiteSeries, Floats]]) -> Floats:
+    """The root mean square over the calls that a gradient came back to; NaN where to none."""
+    square, count = np.zeros((2, len(samples), parts[0][1].shape[1]))
+    for part, rms in parts:
+        at = np.searchsorted(samples, part.samples)
+        known = ~np.isnan(rms)
+        square[at] += np.where(known, rms**2 * part.values[:, None], 0)
+        count[at] += known * part.values[:, None]
+    return np.asarray(np.sqrt(square / np.where(count > 0, count, np.nan)))
 
 
 class Reading:

@@ -279,6 +279,7 @@ class _Reader:
         sites = tuple(self._sites())
         self.units["site"] = {site.index: site.units for site in sites}
         self.units["layer"] = {layer.index: layer.units for layer in layers}
+        _check_numbers(sites, len(layers))
         functions = self.rows("SELECT id, name, facts FROM function ORDER BY id")
         samples = self.rows(
             "SELECT id, step, optimizer, loss, rate, seconds, optimizers FROM sample ORDER BY id"
@@ -324,7 +325,6 @@ def load(path: str | Path) -> Run:
     path = Path(path).resolve()
     content = folder.read_info(path)
     known = {field.name for field in fields(RunInfo)}
-    content["arguments"] = tuple(content.get("arguments", ()))
     info = RunInfo(**{key: value for key, value in content.items() if key in known})
     parts = sorted(path.glob("rank-*.sqlite"))
     if not parts:
@@ -332,6 +332,13 @@ def load(path: str | Path) -> Run:
     reader = _Reader(parts[0])
     with reader.damage():
         return reader.run(info, path)
+
+
+def _check_numbers(sites: tuple[Site, ...], layers: int) -> None:
+    """Rules look layers and sites up by their numbers."""
+    for place, site in enumerate(sites):
+        if site.index != place or not (site.layer is None or 0 <= site.layer < layers):
+            raise ValueError(f"site {site.index} is out of place")
 
 
 class _Nothing:

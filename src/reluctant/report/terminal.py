@@ -25,9 +25,6 @@ LONGEST_NAME = 36
 # each factor of ten below it.
 _CELLS = 8
 
-# For streams that cannot take our signs.
-_SIMPLER = str.maketrans({"━": "=", "┄": ".", "✖": "x", "▲": "!", "•": "*", "−": "-", "…": "~"})
-
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _SIGN = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 # For streams that cannot take our signs.
