@@ -5,6 +5,9 @@
 # and a run shorter than that is over before its cost is felt.
 GRACE_SECONDS = 0.25
 
+# Loading us and giving the verdict takes about so long; the budget pays for that too.
+FIXED_SECONDS = 0.2
+
 # Steps at the start that are observed one by one while the first half of the grace lasts.
 DENSE_STEPS = 32
 
@@ -43,7 +46,7 @@ class Schedule:
         if self.every is not None:
             return step % self.every == 0
         expected = self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
-        if expected <= self.budget * elapsed:
+        if FIXED_SECONDS + expected <= self.budget * elapsed:
             return True
         if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
             return True
