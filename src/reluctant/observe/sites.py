@@ -182,6 +182,7 @@ class SiteMode(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _backward(self, args: tuple[Any, ...]) -> None:
+        began = perf_counter()
         with self._guard():
             self._calls.clear()
             loss = args[0]
@@ -189,6 +190,7 @@ class SiteMode(TorchFunctionMode):
                 self._take.losses.append(loss.detach())
             if type(loss) is Tensor and self._take.new_sites:
                 self._trace(loss)
+        self._take.seconds += perf_counter() - began
 
     def _trace(self, loss: Tensor) -> None:
         """Learn which sites reach which layers. Once, when sites are new: the graph is large."""
