@@ -65,6 +65,18 @@ class RecordTooNew(ReluctantError):
         )
 
 
+class UnknownActivation(ReluctantError):
+    """A name that no activation function has."""
+
+    slug = "unknown-activation"
+
+    @classmethod
+    def near(cls, name: str, known: list[str]) -> "UnknownActivation":
+        """No function is called `name`; those in `known` come nearest."""
+        hint = f"Did you mean {' or '.join(known)}?" if known else "None comes near it."
+        return cls(f"There is no activation function {name!r}.", hint)
+
+
 class FolderNotWritable(ReluctantError):
     """A run folder that cannot be made or written."""
 

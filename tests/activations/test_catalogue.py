@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reluctant.activations import CATALOGUE, Activation
+from reluctant.activations import CATALOGUE, Activation, lookup
 from reluctant.activations.definition import NEARLY_ZERO
+from reluctant.errors import UnknownActivation
 from reluctant.observe.calls import recognise
 
 GRID = torch.linspace(-40, 40, 16_001, dtype=torch.float64)
@@ -66,8 +67,10 @@ def test_a_wrong_flat_region_is_found_out() -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_the_formula_is_what_torch_computes(name: str) -> None:
+def test_the_function_is_what_torch_computes(name: str) -> None:
     activation = CATALOGUE[name]
+    if not activation.calls:
+        pytest.skip("torch has no function for it")
     if name == "rrelu":
         pytest.skip("draws its slope at random; its formula is the mean")
     call = getattr(F, name)
@@ -98,6 +101,9 @@ def test_every_module_of_torch_is_recognised(name: str) -> None:
         "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "hardsigmoid": nn.Hardsigmoid(),
         "hardtanh": nn.Hardtanh(), "logsigmoid": nn.LogSigmoid(), "softsign": nn.Softsign(),
     }  # fmt: skip
+    if name not in modules:
+        assert not CATALOGUE[name].calls
+        return
     calls = []
 
     class Listening(torch.overrides.TorchFunctionMode):
@@ -112,5 +118,32 @@ def test_every_module_of_torch_is_recognised(name: str) -> None:
     assert known.parameters == dict(CATALOGUE[name].parameters)
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_the_derivative_is_what_torch_differentiates(name: str) -> None:
+    """At the kinks too: the derivative that is used there is the one torch uses."""
+    activation = CATALOGUE[name]
+    if not activation.calls or name == "rrelu":
+        pytest.skip("torch has no such function, or draws its slope at random")
+    call = getattr(F, name)
+    extra = [activation.parameters[key] for key in required(call)]
+    if name == "prelu":
+        extra = [torch.tensor([0.25], dtype=torch.float64)]
+    edges = [edge for edge, _ in activation.kinks(**activation.parameters)]
+    z = torch.tensor([*edges, *torch.linspace(-12, 12, 98).tolist()], dtype=torch.float64)
+    z.requires_grad_()
+    (wanted,) = torch.autograd.grad(call(z, *extra).sum(), z)
+    got = activation.derivative(z.detach(), **activation.parameters)
+    torch.testing.assert_close(got, wanted)
+
+
 def test_names_are_their_own_keys() -> None:
     assert all(name == activation.name for name, activation in CATALOGUE.items())
+
+
+def test_functions_are_found_by_what_people_call_them() -> None:
+    assert lookup("ReLU") is CATALOGUE["relu"]
+    assert lookup("squared-relu") is lookup("relu2") is CATALOGUE["squared_relu"]
+    with pytest.raises(UnknownActivation, match="Did you mean leaky_relu"):
+        lookup("leaki_relu")
+    with pytest.raises(UnknownActivation, match="None comes near"):
+        lookup("xyzzy")

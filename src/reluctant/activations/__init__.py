@@ -1,4 +1,5 @@
 """The catalogue of activation functions, each defined once."""
 
 from reluctant.activations.catalogue import CATALOGUE as CATALOGUE
+from reluctant.activations.catalogue import lookup as lookup
 from reluctant.activations.definition import Activation as Activation

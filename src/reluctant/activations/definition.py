@@ -20,28 +20,48 @@ _REACH = 64.0
 
 @dataclass(frozen=True)
 class Activation:
-    """One function, elementwise, from a pre-activation to an output.
+    """One function, elementwise, from a pre-activation z to an output.
 
-    `formula` maps a float64 tensor and the values of `parameters` to the outputs.
-    `calls` names the functions of torch that compute it, as `nn.functional.relu`; their first
-    argument is the pre-activation, and `parameters` gives for each further one, in order, its
-    name and default.
-    `flat` are the closed intervals on which the derivative is exactly zero, where they are
-    known exactly, from the parameters; without it they are found from the formula.
+    `formula` is the mathematics, as sympy reads it, in z and the names of `parameters`; `latex`
+    the same for people. `compute` and `derivative` map a float tensor z, of any shape, and the
+    parameters to a tensor of that shape, accurately wherever z is finite; `from_output`, where
+    there is one, gives the derivative from the output alone. `parameters` names each with its
+    usual value, in the order of torch's arguments; those in `trainable` are learnt.
+
+    `kinks` are the points at which there is no derivative, with the one that is used there.
+    `flat` are the closed intervals on which the derivative is exactly zero, where they are known
+    exactly; without it they are found from `derivative`. Both may depend on the parameters.
     `switches_off` says that the lowest flat region means "off", output zero, and not saturation.
+    `monotone` is whether it never falls, `range` the closed hull of its outputs.
+    `calls` names the functions of torch that compute it, as `nn.functional.relu`.
+    `reference` is where it was first written down.
     """
 
     name: str
-    formula: Callable[..., Tensor]
-    calls: tuple[str, ...]
+    formula: str
+    latex: str
+    compute: Callable[..., Tensor]
+    derivative: Callable[..., Tensor]
+    reference: str
+    aliases: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
+    trainable: frozenset[str] = frozenset()
+    from_output: Callable[..., Tensor] | None = None
+    kinks: Callable[..., tuple[tuple[float, float], ...]] = lambda **_: ()
     flat: Callable[..., tuple[Interval, ...]] | None = None
+    range: Callable[..., Interval] = lambda **_: (-inf, inf)
     switches_off: bool = False
     zero_centred: bool = False
+    monotone: bool = True
 
     def __call__(self, z: Tensor, **parameters: float) -> Tensor:
         """The outputs at `z`, of the same shape."""
-        return self.formula(z, **{**self.parameters, **parameters})
+        return self.compute(z, **self.values(**parameters))
+
+    def values(self, **parameters: float) -> dict[str, float]:
+        """All parameters: these, and for the others their usual values."""
+        return {**self.parameters, **parameters}
 
     def flat_regions(self, **parameters: float) -> tuple[Interval, ...]:
         """The closed intervals on which the derivative is zero or below `NEARLY_ZERO`.
@@ -50,10 +70,9 @@ class Activation:
         (SiLU has a minimum) without keeping anyone from learning.
         """
         if self.flat is not None:
-            return self.flat(**{**self.parameters, **parameters})
+            return self.flat(**self.values(**parameters))
         grid = torch.linspace(-_REACH, _REACH, 12_801, dtype=torch.float64)
-        step = 1e-4
-        slope = (self(grid + step, **parameters) - self(grid - step, **parameters)) / (2 * step)
+        slope = self.derivative(grid, **self.values(**parameters))
         (steep,) = torch.nonzero(slope.abs() >= NEARLY_ZERO, as_tuple=True)
         if len(steep) == 0:
             return ((-inf, inf),)
@@ -69,3 +88,9 @@ class Activation:
         """Inputs from -6 to 6 and the outputs there, for a plot."""
         grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
         return tuple(grid.tolist()), tuple(self(grid, **parameters).tolist())
+
+
+def spelled(name: str) -> tuple[str, ...]:
+    """The usual spellings of a function of torch, in place or not."""
+    homes = ("nn.functional.", "", "Tensor.")
+    return tuple(f"{home}{name}{ending}" for home in homes for ending in ("", "_"))

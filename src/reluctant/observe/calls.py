@@ -60,6 +60,8 @@ def recognise(
     if activation is not None and activation.name == "hardtanh":
         # torch's ReLU6 is a hard tanh from 0 to 6.
         return _clamp(*_parameters(activation, args, kwargs).values())
+    if activation is CATALOGUE["gelu"] and kwargs.get("approximate", "none") == "tanh":
+        activation = CATALOGUE["gelu_tanh"]
     if activation is not None:
         return Call(activation, _parameters(activation, args, kwargs))
     low = args[1] if len(args) > 1 else kwargs.get("min")
