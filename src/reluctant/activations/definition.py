@@ -89,6 +89,12 @@ class Activation:
         grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
         return tuple(grid.tolist()), tuple(self(grid, **parameters).tolist())
 
+    def slope_curve(self, **parameters: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Inputs from -6 to 6 and the derivatives there, for a plot."""
+        grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
+        slope = self.derivative(grid, **self.values(**parameters))
+        return tuple(grid.tolist()), tuple(slope.tolist())
+
 
 def spelled(name: str) -> tuple[str, ...]:
     """The usual spellings of a function of torch, in place or not."""

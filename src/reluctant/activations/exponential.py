@@ -38,8 +38,7 @@ elu = Activation(
 
 selu = Activation(
     "selu",
-    formula=f"Piecewise((Float('{SCALE!r}', 50)*z, z > 0), "
-    f"(Float('{SCALE!r}', 50)*Float('{ALPHA!r}', 50)*(exp(z) - 1), True))",
+    formula=f"Piecewise(({SCALE!r}*z, z > 0), ({SCALE!r}*{ALPHA!r}*(exp(z) - 1), True))",
     latex=r"\lambda z \text{ if } z > 0 \text{ else } \lambda \alpha (e^z - 1)",
     compute=lambda z: _where(z, SCALE * z, SCALE * ALPHA * _low(z).expm1()),
     derivative=lambda z: _where(z, SCALE, SCALE * ALPHA * _low(z).exp()),

@@ -7,6 +7,7 @@ import click
 
 from reluctant import __version__
 from reluctant.cli.diagnose import diagnose
+from reluctant.cli.functions import functions
 from reluctant.cli.run import run
 from reluctant.cli.runs import runs
 from reluctant.errors import ReluctantError
@@ -32,5 +33,5 @@ def main() -> None:
     """Watch a PyTorch training run: which units stopped learning, when, and why."""
 
 
-for command in (run, diagnose, runs):
+for command in (run, diagnose, runs, functions):
     main.add_command(command)

@@ -28,7 +28,25 @@ _CELLS = 8
 _STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _SIGN = {Severity.ERROR: "✖", Severity.WARNING: "▲", Severity.NOTE: "•"}
 # For streams that cannot take our signs.
-_SIMPLER = str.maketrans({"━": "=", "┄": ".", "✖": "x", "▲": "!", "•": "*", "−": "-", "…": "~"})
+_SIMPLER = str.maketrans(
+    {
+        "━": "=",
+        "┄": ".",
+        "✖": "x",
+        "▲": "!",
+        "•": "*",
+        "−": "-",
+        "…": "~",
+        "●": "o",
+        "·": ".",
+        "─": "-",
+        "│": "|",
+        "┼": "+",
+        "≤": "<=",
+        "≥": ">=",
+        "∞": "inf",
+    }
+)
 
 _VERDICT_STYLE = {
     "healthy": "bold green",

@@ -1,0 +1,111 @@
+"""The catalogue on a terminal: a table, and one function with its curve."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reluctant.words import number
+
+_WIDTH, _HEIGHT = 61, 15
+
+
+def table(entries: Iterable[Mapping[str, Any]]) -> Table:
+    """One line a function."""
+    made = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for title, side in (
+        ("function", "left"),
+        ("formula", "left"),
+        ("flat where", "left"),
+        ("zero-centred", "left"),
+        ("gain", "right"),
+    ):
+        made.add_column(title, justify=side, overflow="fold")  # type: ignore[arg-type]
+    for entry in entries:
+        made.add_row(
+            Text(entry["name"], "bold"),
+            Text(entry["formula"]),
+            Text(_flat(entry["flat"])),
+            Text("yes" if entry["zero_centred"] else ""),
+            Text(number(entry["forward_gain"])),
+        )
+    return made
+
+
+def page(entry: Mapping[str, Any]) -> RenderableType:
+    """One function: its facts, and a curve of it and its derivative."""
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    low, high = entry["range"]
+    rows = {
+        "formula": entry["formula"],
+        "also called": ", ".join(entry["aliases"]),
+        "parameters": ", ".join(
+            f"{name} {value:g}" + (" (trainable)" if name in entry["trainable"] else "")
+            for name, value in entry["parameters"].items()
+        ),
+        "flat where": _flat(entry["flat"]) or "nowhere at either end",
+        "kinks": ", ".join(f"z = {at:g}, slope taken {slope:g}" for at, slope in entry["kinks"]),
+        "range": f"{_bound(low)} to {_bound(high)}",
+        "monotone": "yes" if entry["monotone"] else "no",
+        "zero-centred": "yes" if entry["zero_centred"] else "no",
+        "gain": f"{number(entry['forward_gain'])} forward, "
+        f"{number(entry['backward_gain'])} backward",
+        "in torch": ", ".join(f"torch.{call}" for call in entry["torch"][:1]),
+        "reference": entry["reference"],
+    }
+    for title, text in rows.items():
+        if text:
+            facts.add_row(title, text)
+    drawing = "\n".join(_drawing(entry["curve"], entry["slope"]))
+    return Group(
+        Text(entry["name"], "bold"),
+        Padding(facts, (1, 0, 1, 2)),
+        Padding(Text(drawing), (0, 0, 0, 2)),
+        Padding(Text("●  the function     ·  its derivative", "dim"), (0, 0, 0, 2)),
+    )
+
+
+def _flat(intervals: Sequence[tuple[float, float]]) -> str:
+    parts = []
+    for low, high in intervals:
+        if low == float("-inf"):
+            parts.append(f"z ≤ {high:.4g}")
+        elif high == float("inf"):
+            parts.append(f"z ≥ {low:.4g}")
+    return ", ".join(parts).replace("-", "−")
+
+
+def _bound(value: float) -> str:
+    return str(value).replace("inf", "∞").replace("-", "−") if abs(value) > 1e300 else number(value)
+
+
+def _drawing(
+    curve: tuple[Sequence[float], Sequence[float]], slope: tuple[Sequence[float], Sequence[float]]
+) -> list[str]:
+    """Lines of characters; the axes go through zero."""
+    (xs, ys), (_, ds) = curve, slope
+    low, high = max(min(*ys, *ds, -0.5), -3.0), min(max(*ys, *ds, 1.0), 3.0)
+    grid = [[" "] * _WIDTH for _ in range(_HEIGHT)]
+
+    def row(y: float) -> int:
+        return round((high - y) / (high - low) * (_HEIGHT - 1))
+
+    def column(x: float) -> int:
+        return round((x - xs[0]) / (xs[-1] - xs[0]) * (_WIDTH - 1))
+
+    for place in range(_WIDTH):
+        grid[row(0.0)][place] = "─"
+    for line in grid:
+        line[column(0.0)] = "┼" if line is grid[row(0.0)] else "│"
+    for values, sign in ((ds, "·"), (ys, "●")):
+        for x, y in zip(xs, values, strict=True):
+            if low <= y <= high:
+                grid[row(y)][column(x)] = sign
+    labels = {0: f"{high:.2g}", row(0.0): "0", _HEIGHT - 1: f"{low:.2g}"}
+    lines = [f"{labels.get(at, ''):>5} {''.join(line)}" for at, line in enumerate(grid)]
+    return [*lines, f"{'':>5} {xs[0]:<10g}{'z':^41}{xs[-1]:>10g}"]
