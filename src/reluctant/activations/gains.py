@@ -7,14 +7,19 @@ from torch import Tensor
 
 from reluctant.activations.definition import Activation
 
-# Trapezoids this fine, with every kink of the catalogue's usual parameters on the grid, are
-# right to nine digits; beyond 12 standard deviations lies a share of 4e-33.
-_REACH, _POINTS = 12.0, 48_001
+# The midpoint rule with cells this fine, the usual kinks on their edges, is right to seven
+# digits; beyond 12 standard deviations lies a share of 4e-33.
+_REACH, _CELLS = 12.0, 48_000
 
 
-def _mean_square(values: Tensor, grid: Tensor) -> float:
-    density = torch.exp(-0.5 * grid.square()) / sqrt(2 * torch.pi)
-    return float(torch.trapezoid(values.square() * density, grid))
+def _midpoints() -> Tensor:
+    width = 2 * _REACH / _CELLS
+    return torch.linspace(-_REACH + width / 2, _REACH - width / 2, _CELLS, dtype=torch.float64)
+
+
+def _mean_square(values: Tensor, at: Tensor) -> float:
+    density = torch.exp(-0.5 * at.square()) / sqrt(2 * torch.pi)
+    return float((values.square() * density).sum() * (2 * _REACH / _CELLS))
 
 
 def forward_gain(activation: Activation, **parameters: float) -> float:
@@ -23,8 +28,8 @@ def forward_gain(activation: Activation, **parameters: float) -> float:
     1 / sqrt(E f(z)^2) for z ~ N(0, 1); sqrt(2) for ReLU (He et al. 2015, arXiv 1502.01852,
     equation 10).
     """
-    grid = torch.linspace(-_REACH, _REACH, _POINTS, dtype=torch.float64)
-    return 1 / sqrt(_mean_square(activation(grid, **parameters), grid))
+    at = _midpoints()
+    return 1 / sqrt(_mean_square(activation(at, **parameters), at))
 
 
 def backward_gain(activation: Activation, **parameters: float) -> float:
@@ -32,6 +37,6 @@ def backward_gain(activation: Activation, **parameters: float) -> float:
 
     1 / sqrt(E f'(z)^2) for z ~ N(0, 1) (He et al. 2015, arXiv 1502.01852, equation 14).
     """
-    grid = torch.linspace(-_REACH, _REACH, _POINTS, dtype=torch.float64)
-    slope = activation.derivative(grid, **activation.values(**parameters))
-    return 1 / sqrt(_mean_square(slope, grid))
+    at = _midpoints()
+    slope = activation.derivative(at, **activation.values(**parameters))
+    return 1 / sqrt(_mean_square(slope, at))
