@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -61,6 +62,8 @@ class Observer:
         self._open = False
         self._stance: Any = None
         self._overhead = 0.0
+        self._stepped = began
+        self._plain = inf  # a step that is not observed: the shortest of late
         self._waiting: Callable[[], Observation] | None = None
         self._on_device = False
         self._undo: list[Callable[[], None]] = []
@@ -140,7 +143,10 @@ class Observer:
             if self._waiting is not None and not self._on_device:
                 with self.guard():
                     self._flush()
-            if self._schedule.due(self.steps, perf_counter() - self._began):
+            now = perf_counter()
+            took, self._stepped = now - self._stepped, now
+            self._plain = took if took < self._plain else 1.01 * self._plain
+            if self._schedule.due(self.steps, now - self._began):
                 with self.guard():
                     self._begin()
             return
@@ -171,7 +177,8 @@ class Observer:
         if self._open:
             self._end()
             self._sample(optimizer, step, began)
-        if self._schedule.due(self.steps, perf_counter() - self._began):
+        self._stepped = perf_counter()
+        if self._schedule.due(self.steps, self._stepped - self._began):
             self._begin()
 
     def _sample(self, optimizer: Optimizer, step: int, began: float) -> None:
@@ -206,7 +213,11 @@ class Observer:
         self._waiting = observation
         self._on_device = _on_device(glimpse, found)
         self._overhead += perf_counter() - began
-        self._schedule.paid(step, glimpse.cost + self._overhead)
+        # What our own clock saw leaves out what a sampled step does to the rest: cold caches, and
+        # torch's way round through python. A step with a pause in it, to evaluate, is no measure.
+        own = glimpse.cost + self._overhead
+        longer = perf_counter() - self._stepped - self._plain
+        self._schedule.paid(step, min(max(own, longer), 3 * own))
 
     def _flush(self) -> None:
         if self._waiting is not None:
