@@ -1,18 +1,18 @@
-"""The command line: one thin file a subcommand."""
+"""The command line: one thin file a subcommand, imported when it is asked for."""
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
 
 from reluctant import __version__
-from reluctant.cli.diagnose import diagnose
-from reluctant.cli.functions import functions
-from reluctant.cli.run import run
-from reluctant.cli.runs import runs
 from reluctant.errors import ReluctantError
 
 WRONG_USE = 2
+
+# Each is a function of its own name in a module of its own name.
+_COMMANDS = ("run", "diagnose", "runs", "functions")
 
 
 class Commands(click.Group):
@@ -26,12 +26,19 @@ class Commands(click.Group):
             click.echo(f"reluctant: {error.sentence}\n           {error.way_out}", err=True)
             sys.exit(WRONG_USE)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which one meets them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the subcommand's module; the others' cost a script's start nothing."""
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"reluctant.cli.{name}"), name)
+        return command
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="reluctant")
 def main() -> None:
     """Watch a PyTorch training run: which units stopped learning, when, and why."""
-
-
-for command in (run, diagnose, runs, functions):
-    main.add_command(command)

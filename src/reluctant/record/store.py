@@ -4,9 +4,9 @@ import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -119,14 +119,9 @@ class Writer:
             at = seen.sample
             place = (at.index, at.step, at.optimizer)
             facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers)
-            self._insert("sample", (*place, *facts))
-            for of in seen.site_rows:
-                blobs = (of.mean, of.std, of.low, of.high, of.gradient_in, of.gradient_out)
-                counts = (at.index, of.site, of.inputs, of.values, pack(of.fired, "<i8"))
-                self._insert("site_sample", (*counts, *map(pack, blobs)))
-            for row in seen.layer_rows:
-                arrays = (row.gradient, row.weight, row.update, row.bias)
-                self._insert("layer_sample", (at.index, row.layer, *map(pack, arrays)))
+            self._insert("sample", [(*place, *facts)])
+            self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
+            self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])
             put("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -134,24 +129,34 @@ class Writer:
             raise
 
     def _write_new(self, seen: Observation) -> None:
-        for layer in seen.layers:
-            shape = json.dumps(layer.shape)
-            names = (layer.index, layer.name, layer.root, layer.kind)
-            self._insert("layer", (*names, shape, layer.units, layer.position))
-        for function in seen.functions:
-            self._insert("function", (function.index, function.name, _pack_facts(function)))
-        for site in seen.sites:
-            self._insert("site", tuple(getattr(site, field.name) for field in fields(site)))
-        for pair in seen.feeds:
-            self._connection.execute("INSERT OR IGNORE INTO feeds VALUES (?,?)", pair)
+        self._insert("layer", [_layer_facts(layer) for layer in seen.layers])
+        self._insert("function", [(f.index, f.name, _pack_facts(f)) for f in seen.functions])
+        self._insert("site", [astuple(site) for site in seen.sites])
+        self._insert("feeds", list(seen.feeds), "INSERT OR IGNORE")
 
-    def _insert(self, table: str, values: tuple[object, ...]) -> None:
-        marks = ",".join("?" * len(values))
-        self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]], how: str = "INSERT") -> None:
+        if rows:
+            marks = ",".join("?" * len(rows[0]))
+            self._connection.executemany(f"{how} INTO {table} VALUES ({marks})", rows)
 
     def close(self) -> None:
         """Fold the log into the file and let go of it."""
         self._connection.close()
+
+
+def _layer_facts(layer: NewLayer) -> tuple[object, ...]:
+    names = (layer.index, layer.name, layer.root, layer.kind)
+    return (*names, json.dumps(layer.shape), layer.units, layer.position)
+
+
+def _site_values(sample: int, row: SiteRow) -> tuple[object, ...]:
+    blobs = (row.mean, row.std, row.low, row.high, row.gradient_in, row.gradient_out)
+    return (sample, row.site, row.inputs, row.values, pack(row.fired, "<i8"), *map(pack, blobs))
+
+
+def _layer_values(sample: int, row: LayerRow) -> tuple[object, ...]:
+    arrays = (row.gradient, row.weight, row.update, row.bias)
+    return (sample, row.layer, *map(pack, arrays))
 
 
 def pack(values: Array | None, kind: str = "<f4") -> bytes | None:
