@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reluctant.observe.schedule import GRACE_SECONDS, Schedule
+from reluctant.observe.schedule import START_SECONDS, Schedule
 
 
 def sampled(schedule: Schedule, steps: int, seconds: float, cost: float) -> list[int]:
@@ -49,7 +49,7 @@ def test_the_budget_is_kept(seconds: float, cost: float, budget: float, steps: i
     schedule = Schedule(budget)
     sampled(schedule, steps, seconds, cost)
     elapsed = steps * seconds + schedule.spent
-    assert schedule.spent <= max(2 * GRACE_SECONDS, budget * elapsed) + cost
+    assert schedule.spent <= max(START_SECONDS, budget * elapsed) + cost
 
 
 def test_every_overrides_the_budget() -> None:

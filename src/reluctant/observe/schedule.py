@@ -1,9 +1,12 @@
 """Which steps are observed: dense at first, then as sparse as the budget demands."""
 
-# Observation may cost this much in all before the budget binds: about one per cent of half a
-# minute. The start of a run is where units are born dead and where rates that are too high kill,
-# and a run shorter than that is over before its cost is felt.
-GRACE_SECONDS = 0.25
+# Observation may cost this much in all before the budget binds: with the fixed cost about one per
+# cent of half a minute. The start of a run is where units are born dead and where rates that are
+# too high kill, and a run shorter than that is over before its cost is felt.
+GRACE_SECONDS = 0.15
+
+# Where few samples can be afforded, the first steps may still cost so much.
+START_SECONDS = 0.5
 
 # Loading us and giving the verdict takes about so long; the budget pays for that too.
 FIXED_SECONDS = 0.2
@@ -57,4 +60,4 @@ class Schedule:
         # Where few samples can be afforded, still each power of two: what happens at step 4
         # matters as much as what happens at step 4,000.
         start = step < DENSE_STEPS and step & (step - 1) == 0
-        return start and expected <= 2 * GRACE_SECONDS
+        return start and expected <= START_SECONDS
