@@ -1,5 +1,6 @@
 """The errors a person can meet: each one sentence and a way out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -75,6 +76,18 @@ class UnknownActivation(ReluctantError):
         """No function is called `name`; those in `known` come nearest."""
         hint = f"Did you mean {' or '.join(known)}?" if known else "None comes near it."
         return cls(f"There is no activation function {name!r}.", hint)
+
+
+class WrongArgument(ReluctantError, ValueError):
+    """An argument that a function cannot take."""
+
+    slug = "wrong-argument"
+
+    @classmethod
+    def against(cls, name: str, constraint: str, given: Mapping[str, object]) -> "WrongArgument":
+        """`name` needs `constraint`, and was given something else."""
+        values = " and ".join(f"{key} is {value}" for key, value in given.items())
+        return cls(f"{name} needs {constraint}.", f"Here {values}.")
 
 
 class FolderNotWritable(ReluctantError):

@@ -24,6 +24,7 @@ def _penalty(z: Tensor) -> Tensor:
 
 sigmoid = Activation(
     "sigmoid",
+    module="Sigmoid",
     formula="1/(1 + exp(-z))",
     latex=r"\frac{1}{1 + e^{-z}}",
     compute=torch.sigmoid,
@@ -37,6 +38,7 @@ sigmoid = Activation(
 
 tanh = Activation(
     "tanh",
+    module="Tanh",
     formula="tanh(z)",
     latex=r"\tanh z",
     compute=torch.tanh,
@@ -50,6 +52,7 @@ tanh = Activation(
 
 hardsigmoid = Activation(
     "hardsigmoid",
+    module="Hardsigmoid",
     formula="Min(Max(z + 3, 0), 6)/6",
     latex=r"\tfrac{1}{6} \min(\max(z + 3, 0), 6)",
     compute=lambda z: (z + 3).clamp(0, 6) / 6,
@@ -60,10 +63,12 @@ hardsigmoid = Activation(
     kinks=lambda: ((-3.0, 0.0), (3.0, 0.0)),
     flat=lambda: ((-inf, -3.0), (3.0, inf)),
     range=lambda: (0.0, 1.0),
+    piecewise_linear=True,
 )
 
 hardtanh = Activation(
     "hardtanh",
+    module="Hardtanh",
     formula="Min(Max(z, min_val), max_val)",
     latex=r"\min(\max(z, a), b)",
     compute=lambda z, min_val, max_val: z.clamp(min_val, max_val),
@@ -76,10 +81,13 @@ hardtanh = Activation(
     flat=lambda min_val, max_val: ((-inf, min_val), (max_val, inf)),
     range=lambda min_val, max_val: (min_val, max_val),
     zero_centred=True,
+    constraints=("min_val <= max_val",),
+    piecewise_linear=True,
 )
 
 logsigmoid = Activation(
     "logsigmoid",
+    module="LogSigmoid",
     formula="-log(1 + exp(-z))",
     latex=r"-\log(1 + e^{-z})",
     compute=lambda z: z.clamp(max=0) - torch.exp(-z.abs()).log1p(),
@@ -92,6 +100,7 @@ logsigmoid = Activation(
 
 softsign = Activation(
     "softsign",
+    module="Softsign",
     formula="z/(1 + Abs(z))",
     latex=r"\frac{z}{1 + |z|}",
     compute=lambda z: z / (1 + z.abs()),
@@ -105,6 +114,7 @@ softsign = Activation(
 
 penalized_tanh = Activation(
     "penalized_tanh",
+    module="PenalizedTanh",
     formula="Piecewise((tanh(z), z > 0), (tanh(z)/4, True))",
     latex=r"\tanh z \text{ if } z > 0 \text{ else } \tfrac{1}{4} \tanh z",
     compute=lambda z: torch.tanh(z) * _penalty(z),
@@ -117,6 +127,7 @@ penalized_tanh = Activation(
 
 arctan = Activation(
     "arctan",
+    module="Arctan",
     formula="atan(z)",
     latex=r"\arctan z",
     compute=torch.atan,
@@ -129,6 +140,7 @@ arctan = Activation(
 
 sin = Activation(
     "sin",
+    module="Sin",
     formula="sin(z)",
     latex=r"\sin z",
     compute=torch.sin,
@@ -142,6 +154,7 @@ sin = Activation(
 
 identity = Activation(
     "identity",
+    module="Identity",
     formula="z",
     latex="z",
     compute=lambda z: z.clone(),
@@ -151,6 +164,7 @@ identity = Activation(
     aliases=("linear",),
     flat=lambda: (),
     zero_centred=True,
+    piecewise_linear=True,
 )
 
 FAMILY = (

@@ -7,6 +7,8 @@ from math import inf
 import torch
 from torch import Tensor
 
+from reluctant.errors import WrongArgument
+
 Interval = tuple[float, float]
 
 # A derivative below this counts as zero: a unit there learns a thousand times more slowly than
@@ -18,7 +20,7 @@ NEARLY_ZERO = 1e-3
 _REACH = 64.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Activation:
     """One function, elementwise, from a pre-activation z to an output.
 
@@ -33,8 +35,10 @@ class Activation:
     exactly; without it they are found from `derivative`. Both may depend on the parameters.
     `switches_off` says that the lowest flat region means "off", output zero, and not saturation.
     `monotone` is whether it never falls, `range` the closed hull of its outputs.
-    `calls` names the functions of torch that compute it, as `nn.functional.relu`.
-    `reference` is where it was first written down.
+    `piecewise_linear` is whether it has no second derivative anywhere but at kinks.
+    `constraints` are conditions on the parameters, as Python writes them.
+    `module` is what its class in `nn` is called, `calls` names the functions of torch that compute
+    it, as `nn.functional.relu`. `reference` is where it was first written down.
     """
 
     name: str
@@ -43,10 +47,12 @@ class Activation:
     compute: Callable[..., Tensor]
     derivative: Callable[..., Tensor]
     reference: str
+    module: str = ""
     aliases: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     parameters: Mapping[str, float] = field(default_factory=dict)
     trainable: frozenset[str] = frozenset()
+    constraints: tuple[str, ...] = ()
     from_output: Callable[..., Tensor] | None = None
     kinks: Callable[..., tuple[tuple[float, float], ...]] = lambda **_: ()
     flat: Callable[..., tuple[Interval, ...]] | None = None
@@ -54,6 +60,7 @@ class Activation:
     switches_off: bool = False
     zero_centred: bool = False
     monotone: bool = True
+    piecewise_linear: bool = False
 
     def __call__(self, z: Tensor, **parameters: float) -> Tensor:
         """The outputs at `z`, of the same shape."""
@@ -62,6 +69,14 @@ class Activation:
     def values(self, **parameters: float) -> dict[str, float]:
         """All parameters: these, and for the others their usual values."""
         return {**self.parameters, **parameters}
+
+    def check(self, **parameters: object) -> None:
+        """Refuse parameters for which there is no such function; tensors are not looked into.
+
+        Raises:
+            WrongArgument: one is not what the formula needs.
+        """
+        check(self.name, self.constraints, parameters)
 
     def flat_regions(self, **parameters: float) -> tuple[Interval, ...]:
         """The closed intervals on which the derivative is zero or below `NEARLY_ZERO`.
@@ -94,6 +109,50 @@ class Activation:
         grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
         slope = self.derivative(grid, **self.values(**parameters))
         return tuple(grid.tolist()), tuple(slope.tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Shaped:
+    """A function whose output has another size along one dimension, or depends on all of it.
+
+    `compute` maps a tensor, its parameters and `dim` to the output, by plain operations. `gate`
+    names the elementwise function that it opens or shuts half of its input with, if it does.
+    """
+
+    name: str
+    formula: str
+    latex: str
+    compute: Callable[..., Tensor]
+    reference: str
+    module: str
+    aliases: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+    gate: str | None = None
+    dim: int = -1
+
+    def check(self, **parameters: object) -> None:
+        """Refuse parameters for which there is no such function.
+
+        Raises:
+            WrongArgument: one is not what the formula needs.
+        """
+        check(self.name, self.constraints, parameters)
+
+
+def check(name: str, constraints: tuple[str, ...], parameters: Mapping[str, object]) -> None:
+    """Hold parameters against constraints; what is no plain number is left alone.
+
+    Raises:
+        WrongArgument: a constraint does not hold.
+    """
+    numbers = {key: value for key, value in parameters.items() if isinstance(value, int | float)}
+    for constraint in constraints:
+        code = compile(constraint, name, "eval")
+        given = {key: numbers[key] for key in code.co_names if key in numbers}
+        if len(given) == len(code.co_names) and not eval(code, {"__builtins__": {}}, given):
+            raise WrongArgument.against(name, constraint, given)
 
 
 def spelled(name: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ def _low(z: Tensor) -> Tensor:
 
 elu = Activation(
     "elu",
+    module="ELU",
     formula="Piecewise((z, z > 0), (alpha*(exp(z) - 1), True))",
     latex=r"z \text{ if } z > 0 \text{ else } \alpha (e^z - 1)",
     compute=lambda z, alpha: _where(z, z, alpha * _low(z).expm1()),
@@ -38,6 +39,7 @@ elu = Activation(
 
 selu = Activation(
     "selu",
+    module="SELU",
     formula=f"Piecewise(({SCALE!r}*z, z > 0), ({SCALE!r}*{ALPHA!r}*(exp(z) - 1), True))",
     latex=r"\lambda z \text{ if } z > 0 \text{ else } \lambda \alpha (e^z - 1)",
     compute=lambda z: _where(z, SCALE * z, SCALE * ALPHA * _low(z).expm1()),
@@ -52,6 +54,7 @@ selu = Activation(
 
 celu = Activation(
     "celu",
+    module="CELU",
     formula="Piecewise((z, z > 0), (alpha*(exp(z/alpha) - 1), True))",
     latex=r"z \text{ if } z > 0 \text{ else } \alpha (e^{z/\alpha} - 1)",
     compute=lambda z, alpha: _where(z, z, alpha * (_low(z) / alpha).expm1()),
@@ -62,10 +65,12 @@ celu = Activation(
     parameters={"alpha": 1.0},
     range=lambda alpha: (-alpha, inf),
     zero_centred=True,
+    constraints=("alpha != 0",),
 )
 
 softplus = Activation(
     "softplus",
+    module="Softplus",
     formula="log(1 + exp(beta*z))/beta",
     latex=r"\tfrac{1}{\beta} \log(1 + e^{\beta z})",
     # torch returns z itself where beta z is above `threshold`; that is a shortcut in arithmetic,
@@ -80,6 +85,7 @@ softplus = Activation(
     parameters={"beta": 1.0, "threshold": 20.0},
     range=lambda beta, threshold: (0.0, inf),
     switches_off=True,
+    constraints=("beta != 0",),
 )
 
 FAMILY = (elu, selu, celu, softplus)

@@ -93,6 +93,7 @@ def _hardswish_slope(z: Tensor) -> Tensor:
 
 silu = Activation(
     "silu",
+    module="SiLU",
     formula="z/(1 + exp(-z))",
     latex=r"z \, \sigma(z)",
     compute=lambda z: _swish(z, 1.0),
@@ -106,6 +107,7 @@ silu = Activation(
 
 swish = Activation(
     "swish",
+    module="Swish",
     formula="z/(1 + exp(-beta*z))",
     latex=r"z \, \sigma(\beta z)",
     compute=_swish,
@@ -120,6 +122,7 @@ swish = Activation(
 
 gelu = Activation(
     "gelu",
+    module="GELU",
     formula="z*erfc(-z/sqrt(2))/2",
     latex=r"z \, \Phi(z)",
     compute=lambda z: z * _gaussian(z),
@@ -133,6 +136,7 @@ gelu = Activation(
 
 gelu_tanh = Activation(
     "gelu_tanh",
+    module="GELUTanh",
     formula="z/(1 + exp(-2*sqrt(2/pi)*(z + Rational(44715, 1000000)*z**3)))",
     latex=r"\tfrac{z}{2} (1 + \tanh(\sqrt{2/\pi} (z + 0.044715 z^3)))",
     compute=lambda z: _gated(z, _gelu_tanh_inner(z)),
@@ -145,6 +149,7 @@ gelu_tanh = Activation(
 
 quick_gelu = Activation(
     "quick_gelu",
+    module="QuickGELU",
     formula="z/(1 + exp(-Rational(1702, 1000)*z))",
     latex=r"z \, \sigma(1.702 z)",
     compute=lambda z: _swish(z, 1.702),
@@ -157,6 +162,7 @@ quick_gelu = Activation(
 
 mish = Activation(
     "mish",
+    module="Mish",
     formula="z*tanh(log(1 + exp(z)))",
     latex=r"z \tanh(\log(1 + e^z))",
     compute=_mish,
@@ -170,6 +176,7 @@ mish = Activation(
 
 hardswish = Activation(
     "hardswish",
+    module="Hardswish",
     formula="z*Min(Max(z + 3, 0), 6)/6",
     latex=r"\tfrac{z}{6} \min(\max(z + 3, 0), 6)",
     compute=lambda z: z * ((z + 3).clamp(0, 6) / 6),

@@ -34,6 +34,7 @@ def _mean(lower: float, upper: float) -> float:
 
 relu = Activation(
     "relu",
+    module="ReLU",
     formula="Max(z, 0)",
     latex=r"\max(z, 0)",
     compute=lambda z: z.clamp(min=0),
@@ -45,10 +46,12 @@ relu = Activation(
     flat=lambda: _below(0.0),
     range=lambda: (0.0, inf),
     switches_off=True,
+    piecewise_linear=True,
 )
 
 leaky_relu = Activation(
     "leaky_relu",
+    module="LeakyReLU",
     formula="Piecewise((z, z > 0), (negative_slope*z, True))",
     latex=r"\max(z, 0) + \alpha \min(z, 0)",
     compute=_leaky,
@@ -60,10 +63,12 @@ leaky_relu = Activation(
     kinks=lambda negative_slope: ((0.0, negative_slope),),
     flat=_leaky_flat,
     switches_off=True,
+    piecewise_linear=True,
 )
 
 prelu = Activation(
     "prelu",
+    module="PReLU",
     formula=leaky_relu.formula,
     latex=leaky_relu.latex,
     compute=_leaky,
@@ -77,10 +82,12 @@ prelu = Activation(
     kinks=lambda negative_slope: ((0.0, negative_slope),),
     flat=_leaky_flat,
     switches_off=True,
+    piecewise_linear=True,
 )
 
 rrelu = Activation(
     "rrelu",
+    module="RReLU",
     # Drawn uniformly from [lower, upper] in training; the mean in evaluation, which this is.
     formula="Piecewise((z, z > 0), ((lower + upper)/2*z, True))",
     latex=r"\max(z, 0) + \tfrac{l + u}{2} \min(z, 0)",
@@ -91,10 +98,13 @@ rrelu = Activation(
     parameters={"lower": 1 / 8, "upper": 1 / 3},
     kinks=lambda lower, upper: ((0.0, _mean(lower, upper)),),
     flat=lambda lower, upper: (),
+    constraints=("lower <= upper",),
+    piecewise_linear=True,
 )
 
 relu6 = Activation(
     "relu6",
+    module="ReLU6",
     formula="Min(Max(z, 0), 6)",
     latex=r"\min(\max(z, 0), 6)",
     compute=lambda z: z.clamp(0, 6),
@@ -106,10 +116,12 @@ relu6 = Activation(
     flat=lambda: ((-inf, 0.0), (6.0, inf)),
     range=lambda: (0.0, 6.0),
     switches_off=True,
+    piecewise_linear=True,
 )
 
 squared_relu = Activation(
     "squared_relu",
+    module="SquaredReLU",
     formula="Max(z, 0)**2",
     latex=r"\max(z, 0)^2",
     compute=lambda z: z.clamp(min=0).square(),
@@ -123,6 +135,7 @@ squared_relu = Activation(
 
 threshold = Activation(
     "threshold",
+    module="Threshold",
     formula="Piecewise((z, z > threshold), (value, True))",
     latex=r"z \text{ if } z > \theta \text{ else } v",
     compute=lambda z, threshold, value: torch.where(z > threshold, z, value),
@@ -134,10 +147,12 @@ threshold = Activation(
     flat=lambda threshold, value: _below(threshold),
     range=lambda threshold, value: (min(threshold, value), inf),
     switches_off=True,
+    piecewise_linear=True,
 )
 
 jumprelu = Activation(
     "jumprelu",
+    module="JumpReLU",
     formula="Piecewise((z, z > threshold), (0, True))",
     latex=r"z \, [z > \theta]",
     compute=lambda z, threshold: z * _step(z, threshold),
@@ -149,6 +164,7 @@ jumprelu = Activation(
     flat=lambda threshold: _below(threshold),
     range=lambda threshold: (min(threshold, 0.0), inf),
     switches_off=True,
+    piecewise_linear=True,
 )
 
 FAMILY = (relu, leaky_relu, prelu, rrelu, relu6, squared_relu, threshold, jumprelu)

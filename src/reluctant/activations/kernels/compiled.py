@@ -1,0 +1,107 @@
+"""Twins that a compiler makes fast loops of: what is emitted under `torch.compile`.
+
+On the CPU Inductor keeps a comparison for the backward pass as booleans, and stores them one by
+one: ten times slower than the arithmetic. Signs and minima stay in vector registers.
+"""
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from reluctant.activations.kernels.kernel import Kernel
+
+
+def _above(z: Tensor, edge: float = 0.0) -> Tensor:
+    """1 where z > edge, otherwise 0, by arithmetic."""
+    return torch.sign(z - edge).clamp(min=0) if edge else torch.sign(z).clamp(min=0)
+
+
+def _between(y: Tensor, low: float, high: float) -> Tensor:
+    return _above(y, low) * _above(-y, -high)
+
+
+def _mish(z: Tensor) -> Tensor:
+    # One exponential: tanh(log(1 + e)) = n / (n + 2) with n = e (e + 2).
+    e = torch.exp(z.clamp(max=20))
+    n = e * (e + 2)
+    return z * (n / (n + 2))
+
+
+def _mish_back(gradient: Tensor, z: Tensor) -> Tensor:
+    low = z.clamp(max=20)
+    e = torch.exp(low)
+    n = e * (e + 2)
+    gate = 1 / (n + 2)
+    return gradient * (n * gate + low * (e / (1 + e)) * (4 * (1 + n) * gate * gate))
+
+
+_ROOT = 2 * sqrt(2 / torch.pi)
+_CUBE = 0.044715
+
+
+def _gelu_tanh(z: Tensor) -> Tensor:
+    return z * torch.sigmoid(_ROOT * z * (1 + _CUBE * z * z))
+
+
+def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
+    # Beyond 16 the gate is shut or open to the last digit, and powers of z would overflow.
+    z = z.clamp(-16, 16)
+    square = z * z
+    gate = torch.sigmoid(_ROOT * z * (1 + _CUBE * square))
+    rise = _ROOT * z * (1 + 3 * _CUBE * square)
+    return gradient * (gate + rise * gate * (1 - gate))
+
+
+KERNELS: dict[str, Kernel] = {
+    "relu": Kernel(torch.relu, lambda gradient, y: gradient * _above(y)),
+    "leaky_relu": Kernel(
+        lambda z, negative_slope: torch.maximum(z, negative_slope * z),
+        lambda gradient, y, negative_slope: gradient * torch.sign(y).clamp(min=negative_slope),
+        applies=lambda negative_slope: 0 < negative_slope <= 1,
+    ),
+    "relu6": Kernel(lambda z: z.clamp(0, 6), lambda gradient, y: gradient * _between(y, 0.0, 6.0)),
+    "hardtanh": Kernel(
+        lambda z, min_val, max_val: z.clamp(min_val, max_val),
+        lambda gradient, y, min_val, max_val: gradient * _between(y, min_val, max_val),
+    ),
+    "squared_relu": Kernel(
+        lambda z: z.clamp(min=0) * z.clamp(min=0),
+        lambda gradient, z: gradient * (2 * z.clamp(min=0)),
+        keeps="input",
+    ),
+    "mish": Kernel(_mish, _mish_back, keeps="input"),
+    "gelu_tanh": Kernel(_gelu_tanh, _gelu_tanh_back, keeps="input"),
+}
+
+
+class Fused(Function):
+    """A twin whose two passes a compiler sees as they are; it decides what is kept."""
+
+    @staticmethod
+    def forward(z: Tensor, kernel: Kernel, parameters: dict[str, float]) -> Tensor:
+        """The output at `z`."""
+        return kernel.forward(z, **parameters)
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Kernel, dict[str, float]], output: Tensor
+    ) -> None:
+        """Keep what the twin asks for."""
+        z, ctx.kernel, ctx.parameters = inputs
+        ctx.save_for_backward(output if ctx.kernel.keeps == "output" else z)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient of z."""
+        (kept,) = ctx.saved_tensors
+        return ctx.kernel.backward(gradient, kept, **ctx.parameters), None, None
+
+
+def prelu(z: Tensor, weight: Tensor, shaped: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """max(z, 0) + a min(z, 0), the slopes of `weight` along the channels."""
+    low = z.clamp(max=0)
+    return Fused.apply(z, KERNELS["relu"], {}) + shaped(weight, z) * low

@@ -1,0 +1,1 @@
+"""Puts one activation function in another's place."""
