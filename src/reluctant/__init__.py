@@ -6,22 +6,31 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from reluctant.diagnose import diagnose as diagnose
+    from reluctant.activations.register import register as register
+    from reluctant.diagnosis import diagnose as diagnose
     from reluctant.record.run import Run as Run
     from reluctant.record.store import load as load
+    from reluctant.swapping import swap as swap
 
 # Public names by the module that holds them. Nothing is imported before it is asked for: a
 # script started by `reluctant run` must be the first to import torch and numpy.
 _HOME = {
-    "diagnose": "reluctant.diagnose",
+    "diagnose": "reluctant.diagnosis",
+    "register": "reluctant.activations.register",
+    "swap": "reluctant.swapping",
     "load": "reluctant.record.store",
     "Run": "reluctant.record.run",
 }
 
-__all__ = ["Run", "__version__", "diagnose", "load"]
+# Modules that people reach by attribute, as in `reluctant.nn.SiLU`.
+_MODULES = ("functional", "nn")
+
+__all__ = ["Run", "__version__", "diagnose", "load", "register", "swap"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"reluctant.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'reluctant' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

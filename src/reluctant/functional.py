@@ -13,7 +13,6 @@ What each costs is in benchmarks/LOG.md. Under `torch.compile` the compiler deci
 
 from collections.abc import Callable
 from functools import wraps
-from types import BuiltinFunctionType
 from typing import Any, Literal
 
 import torch
@@ -57,19 +56,25 @@ def _public(of: Activation | Shaped) -> Callable[[Callable[..., Tensor]], Callab
     return decorate
 
 
+def spellings(activation: Activation) -> tuple[Callable[..., Tensor], ...]:
+    """torch's own functions for it, in all the ways in which they can be called."""
+    found = []
+    for path in activation.calls:
+        home: Any = torch
+        for name in path.split("."):
+            home = getattr(home, name, None)
+        if home is not None:
+            found.append(home)
+    return tuple(found)
+
+
 def _native(activation: Activation) -> Callable[..., Tensor] | None:
     """torch's own function for it."""
     if activation.name == "gelu_tanh":
         return lambda input: F.gelu(input, approximate="tanh")
-    if isinstance(activation.compute, BuiltinFunctionType):
+    if activation.differentiable:
         return activation.compute
-    for path in activation.calls:
-        found: Any = torch
-        for name in path.split("."):
-            found = getattr(found, name, None)
-        if found is not None:
-            return found
-    return None
+    return next(iter(spellings(activation)), None)
 
 
 def _own_arithmetic(activation: Activation) -> Kernel:

@@ -178,7 +178,7 @@ def test_scripts_with_little_to_see(tmp_path: Path, source: str, sentence: str) 
         "reluctant.observe.names.Names.of_parameter",
         "reluctant.record.store.Writer.write",
         "reluctant.record.store.Writer.__init__",
-        "reluctant.diagnose.summary.layers",
+        "reluctant.diagnosis.summary.layers",
     ],
 )
 def test_when_our_own_code_fails_the_script_goes_on(
@@ -190,7 +190,7 @@ def test_when_our_own_code_fails_the_script_goes_on(
         f"""
 import sys
 import torch
-import reluctant.observe.observer, reluctant.diagnose
+import reluctant.observe.observer, reluctant.diagnosis
 from pkgutil import resolve_name
 
 def fail(*args, **kwargs):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.diagnose.test_properties import runs
-from tests.diagnose.test_rules import FLAT, dying
+from tests.diagnosis.test_properties import runs
+from tests.diagnosis.test_rules import FLAT, dying
 from tests.records import a_run
 
-from reluctant.diagnose import diagnose
+from reluctant.diagnosis import diagnose
 from reluctant.record.finding import Cause, Diagnosis, Evidence, Finding, LayerSummary, Severity
 from reluctant.record.run import Run
 from reluctant.report import document

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from rich.console import Console
-from tests.diagnose.test_properties import runs as any_runs
-from tests.diagnose.test_rules import FLAT, dying
+from tests.diagnosis.test_properties import runs as any_runs
+from tests.diagnosis.test_rules import FLAT, dying
 from tests.records import a_run
 
-from reluctant.diagnose import diagnose
+from reluctant.diagnosis import diagnose
 from reluctant.record.finding import Cause, Diagnosis, Finding, LayerSummary, Severity
 from reluctant.record.run import Run
 from reluctant.report import terminal

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from tests.records import a_run
 
-from reluctant.diagnose import diagnose
+from reluctant.diagnosis import diagnose
 from reluctant.record.finding import Diagnosis, LayerSummary
 from reluctant.record.run import Run
 from reluctant.report import document, terminal

@@ -36,6 +36,7 @@ class Activation:
     `switches_off` says that the lowest flat region means "off", output zero, and not saturation.
     `monotone` is whether it never falls, `range` the closed hull of its outputs.
     `piecewise_linear` is whether it has no second derivative anywhere but at kinks.
+    `differentiable` says that torch's own autograd of `compute` is as good as `derivative`.
     `constraints` are conditions on the parameters, as Python writes them.
     `module` is what its class in `nn` is called, `calls` names the functions of torch that compute
     it, as `nn.functional.relu`. `reference` is where it was first written down.
@@ -61,6 +62,7 @@ class Activation:
     zero_centred: bool = False
     monotone: bool = True
     piecewise_linear: bool = False
+    differentiable: bool = False
 
     def __call__(self, z: Tensor, **parameters: float) -> Tensor:
         """The outputs at `z`, of the same shape."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, relu
 from torch.autograd import Function
-from torch.nn import functional as F
+from torch.nn.functional import gelu, silu
 
 from reluctant.activations.kernels.aten import silu_back
 from reluctant.activations.lean import pack, unpack
@@ -31,19 +31,19 @@ class Gate:
 
 GATES = {
     "relu": Gate(
-        torch.relu,
+        relu,
         lambda gradient, z: _aten.threshold_backward(gradient, z, 0.0),
         lambda gradient, z, out: _aten.threshold_backward.grad_input(
             gradient, z, 0.0, grad_input=out
         ),
     ),
     "gelu": Gate(
-        F.gelu,
+        gelu,
         lambda gradient, z: _aten.gelu_backward(gradient, z),
         lambda gradient, z, out: _aten.gelu_backward.grad_input(gradient, z, grad_input=out),
     ),
     "silu": Gate(
-        F.silu,
+        silu,
         silu_back,
         lambda gradient, z, out: _aten.silu_backward.grad_input(gradient, z, grad_input=out),
     ),

@@ -7,10 +7,10 @@ instead of a tensor of z's size that is then summed.
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, prelu, sigmoid
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
+from torch.nn.functional import leaky_relu
 
 from reluctant.activations.kernels.aten import silu_back
 
@@ -39,7 +39,7 @@ class PReLU(Function):
     @staticmethod
     def forward(z: Tensor, weight: Tensor, positive: bool) -> Tensor:
         """The output at `z`; `positive` says that every a > 0."""
-        return torch.prelu(z, weight)
+        return prelu(z, weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
@@ -115,7 +115,7 @@ class Swish(Function):
     @staticmethod
     def forward(z: Tensor, beta: Tensor) -> Tensor:
         """The output at `z`."""
-        return torch.sigmoid(along_channels(beta, z) * z) * z
+        return sigmoid(along_channels(beta, z) * z) * z
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -128,7 +128,7 @@ class Swish(Function):
         """The gradients of z and of beta."""
         z, beta = ctx.saved_tensors
         inner = along_channels(beta, z) * z
-        gate = torch.sigmoid(inner)
+        gate = sigmoid(inner)
         # d/dz = gate + inner gate', which is the slope of SiLU at beta z.
         back = silu_back(gradient, inner)
         turned = _aten.sigmoid_backward(gradient, gate) * z
@@ -139,7 +139,7 @@ class Swish(Function):
         """The derivative along changes of z and of beta."""
         z, beta = ctx.saved_tensors
         inner = along_channels(beta, z) * z
-        gate = torch.sigmoid(inner)
+        gate = sigmoid(inner)
         change = torch.zeros_like(z)
         if along is not None:
             change = change + along * (gate + inner * gate * (1 - gate))
@@ -208,6 +208,6 @@ def _slopes(like: Tensor, seed: int, lower: float, upper: float) -> Tensor:
 def rrelu(z: Tensor, lower: float, upper: float, training: bool) -> Tensor:
     """RReLU; in training the seed is drawn from torch's own generator, so `manual_seed` holds."""
     if not training:
-        return F.leaky_relu(z, (lower + upper) / 2)
+        return leaky_relu(z, (lower + upper) / 2)
     seed = int(torch.randint(2**31 - 1, (), device="cpu"))
     return RReLU.apply(z, seed, lower, upper)

@@ -27,7 +27,7 @@ def diagnose(run: str | None, form: str, fail_on: str) -> None:
     Exits with 0 if nothing was found at or above --fail-on, with 1 otherwise, and with 2 when
     there is no such run.
     """
-    from reluctant.diagnose import diagnose as examine
+    from reluctant.diagnosis import diagnose as examine
     from reluctant.record.store import load
     from reluctant.report import document, terminal
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.form
 def functions(name: str | None, form: str) -> None:
     """List the activation functions that are known, or show the one called NAME."""
-    from reluctant.activations import CATALOGUE, Activation, lookup
+    from reluctant.activations import CATALOGUE, lookup
     from reluctant.report import functions as pages
     from reluctant.report import terminal
 

@@ -90,7 +90,7 @@ class _Ending:
             _die_of_interrupt()
 
     def _verdict(self) -> None:
-        from reluctant.diagnose import diagnose
+        from reluctant.diagnosis import diagnose
         from reluctant.record.store import load
         from reluctant.report import terminal
 

@@ -5,8 +5,18 @@ Hardswish, Mish in eager mode), and its autograd keeps no more than ours could e
 """
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, relu, sigmoid, tanh
+from torch.nn.functional import (
+    celu,
+    elu,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    relu6,
+    selu,
+    silu,
+    softplus,
+)
 
 from reluctant.activations.exponential import ALPHA, SCALE
 from reluctant.activations.kernels.kernel import Kernel
@@ -15,7 +25,7 @@ _aten = torch.ops.aten
 
 
 def _squared_relu(z: Tensor) -> Tensor:
-    return torch.relu(z).square_()
+    return relu(z).square_()
 
 
 def _squared_relu_back(gradient: Tensor, y: Tensor) -> Tensor:
@@ -37,12 +47,12 @@ def _logsigmoid_back(gradient: Tensor, y: Tensor) -> Tensor:
 
 
 def _penalized_tanh(z: Tensor) -> Tensor:
-    return F.leaky_relu(torch.tanh(z), 0.25)
+    return leaky_relu(tanh(z), 0.25)
 
 
 def _penalized_tanh_back(gradient: Tensor, y: Tensor) -> Tensor:
     inner = _aten.leaky_relu_backward(gradient, y, 0.25, True)
-    return _aten.tanh_backward(inner, F.leaky_relu(y, 4.0))
+    return _aten.tanh_backward(inner, leaky_relu(y, 4.0))
 
 
 def _softsign(z: Tensor) -> Tensor:
@@ -56,13 +66,13 @@ def _softsign_back(gradient: Tensor, z: Tensor) -> Tensor:
 def silu_back(gradient: Tensor, z: Tensor) -> Tensor:
     """The gradient of z through SiLU; torch's own kernel cannot be differentiated again."""
     if torch.is_grad_enabled():
-        gate = torch.sigmoid(z)
+        gate = sigmoid(z)
         return gradient * gate * (1 + z * (1 - gate))
     return _aten.silu_backward(gradient, z)
 
 
 def _quick_gelu(z: Tensor) -> Tensor:
-    return F.silu(1.702 * z) / 1.702
+    return silu(1.702 * z) / 1.702
 
 
 def _quick_gelu_back(gradient: Tensor, z: Tensor) -> Tensor:
@@ -75,35 +85,35 @@ def _hardtanh_back(gradient: Tensor, y: Tensor, min_val: float, max_val: float) 
 
 KERNELS: dict[str, Kernel] = {
     "leaky_relu": Kernel(
-        F.leaky_relu,
+        leaky_relu,
         lambda gradient, y, negative_slope: _aten.leaky_relu_backward(
             gradient, y, negative_slope, True
         ),
         applies=lambda negative_slope: negative_slope >= 0,
     ),
-    "relu6": Kernel(F.relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0)),
-    "hardtanh": Kernel(F.hardtanh, _hardtanh_back),
+    "relu6": Kernel(relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0)),
+    "hardtanh": Kernel(hardtanh, _hardtanh_back),
     "squared_relu": Kernel(_squared_relu, _squared_relu_back),
     "elu": Kernel(
-        F.elu,
+        elu,
         lambda gradient, y, alpha: _aten.elu_backward(gradient, alpha, 1.0, 1.0, True, y),
         applies=lambda alpha: alpha >= 0,
     ),
     "selu": Kernel(
-        F.selu,
+        selu,
         lambda gradient, y: _aten.elu_backward(gradient, ALPHA, SCALE, 1.0, True, y),
     ),
     "celu": Kernel(
-        F.celu,
+        celu,
         lambda gradient, y, alpha: _aten.elu_backward(gradient, alpha, 1.0, 1 / alpha, True, y),
         applies=lambda alpha: alpha > 0,
     ),
     "softplus": Kernel(
-        F.softplus,
+        softplus,
         _softplus_back,
         applies=lambda beta, threshold: beta > 0,
     ),
-    "logsigmoid": Kernel(F.logsigmoid, _logsigmoid_back),
+    "logsigmoid": Kernel(logsigmoid, _logsigmoid_back),
     "penalized_tanh": Kernel(_penalized_tanh, _penalized_tanh_back),
     "softsign": Kernel(_softsign, _softsign_back, keeps="input"),
     "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input"),

@@ -9,7 +9,7 @@ from math import sqrt
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, relu, sigmoid
 from torch.autograd import Function
 
 from reluctant.activations.kernels.kernel import Kernel
@@ -44,20 +44,20 @@ _CUBE = 0.044715
 
 
 def _gelu_tanh(z: Tensor) -> Tensor:
-    return z * torch.sigmoid(_ROOT * z * (1 + _CUBE * z * z))
+    return z * sigmoid(_ROOT * z * (1 + _CUBE * z * z))
 
 
 def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
     # Beyond 16 the gate is shut or open to the last digit, and powers of z would overflow.
     z = z.clamp(-16, 16)
     square = z * z
-    gate = torch.sigmoid(_ROOT * z * (1 + _CUBE * square))
+    gate = sigmoid(_ROOT * z * (1 + _CUBE * square))
     rise = _ROOT * z * (1 + 3 * _CUBE * square)
     return gradient * (gate + rise * gate * (1 - gate))
 
 
 KERNELS: dict[str, Kernel] = {
-    "relu": Kernel(torch.relu, lambda gradient, y: gradient * _above(y)),
+    "relu": Kernel(relu, lambda gradient, y: gradient * _above(y)),
     "leaky_relu": Kernel(
         lambda z, negative_slope: torch.maximum(z, negative_slope * z),
         lambda gradient, y, negative_slope: gradient * torch.sign(y).clamp(min=negative_slope),

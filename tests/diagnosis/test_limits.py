@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.diagnose.test_rules import dying
+from tests.diagnosis.test_rules import dying
 from tests.records import Memory, a_run, layer_series
 
-from reluctant.diagnose import diagnose
+from reluctant.diagnosis import diagnose
 from reluctant.record.finding import LayerSummary
 from reluctant.record.run import Run
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from reluctant.diagnose.reading import Ints, Reading, SiteReading, recent
+from reluctant.diagnosis.reading import Ints, Reading, SiteReading, recent
 from reluctant.record.finding import LayerSummary
 from reluctant.record.run import Layer, LayerSeries
 

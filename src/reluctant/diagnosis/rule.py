@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from reluctant.diagnose.reading import Reading
+from reluctant.diagnosis.reading import Reading
 from reluctant.record.finding import Finding
 
 

@@ -6,8 +6,8 @@ from math import log10
 
 import numpy as np
 
-from reluctant.diagnose.reading import NEARLY_ALL, Reading, SiteReading
-from reluctant.diagnose.rule import Rule
+from reluctant.diagnosis.reading import NEARLY_ALL, Reading, SiteReading
+from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats, SiteSeries
 from reluctant.words import number, plural

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reluctant.diagnose.reading import NEARLY_ALL, Ints, Mask, Reading, SiteReading, firing_bound
-from reluctant.diagnose.rule import Rule
+from reluctant.diagnosis.reading import NEARLY_ALL, Ints, Mask, Reading, SiteReading, firing_bound
+from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity, Units
 from reluctant.record.run import Floats
 from reluctant.words import number, percent, plural

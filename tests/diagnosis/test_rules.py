@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.records import INPUTS, a_run
 
-from reluctant.diagnose import diagnose
+from reluctant.diagnosis import diagnose
 from reluctant.record.finding import Finding, Severity
 from reluctant.record.run import Run
 
@@ -252,7 +252,7 @@ def test_skipped_steps_of_a_gradient_scaler_are_a_note() -> None:
 
 def test_a_mutant_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that does not look at the consequence fails the tests above."""
-    from reluctant.diagnose import dead
+    from reluctant.diagnosis import dead
 
     monkeypatch.setattr(dead, "MOST", 0.1)
     with pytest.raises(AssertionError):

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.records import INPUTS, a_run, permuted, site_series
 
-from reluctant.diagnose import diagnose
-from reluctant.diagnose.reading import MISTAKE, deaths, firing_bound
+from reluctant.diagnosis import diagnose
+from reluctant.diagnosis.reading import MISTAKE, deaths, firing_bound
 from reluctant.record.run import Run
 
 UNITS = 6

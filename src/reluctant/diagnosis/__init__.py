@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 
-from reluctant.diagnose import dead, finite, flow, rate, summary
-from reluctant.diagnose.limits import limits
-from reluctant.diagnose.reading import Reading
+from reluctant.diagnosis import dead, finite, flow, rate, summary
+from reluctant.diagnosis.limits import limits
+from reluctant.diagnosis.reading import Reading
 from reluctant.record.finding import Diagnosis, Finding
 from reluctant.record.run import Run
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.diagnose.test_properties import UNITS, runs
-from tests.diagnose.test_rules import CUT_OFF, FLAT, SILENT, dying, evidence, only
+from tests.diagnosis.test_properties import UNITS, runs
+from tests.diagnosis.test_rules import CUT_OFF, FLAT, SILENT, dying, evidence, only
 from tests.records import INPUTS, a_run, permuted
 
-from reluctant.diagnose import RULES, diagnose
+from reluctant.diagnosis import RULES, diagnose
 from reluctant.record.finding import Finding, Severity
 from reluctant.record.run import Run
 

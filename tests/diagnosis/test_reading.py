@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.diagnose import test_properties
+from tests.diagnosis import test_properties
 from tests.records import INPUTS, a_run, site_series
 
-from reluctant.diagnose import reading
-from reluctant.diagnose.reading import MISTAKE, Deaths, Reading, deaths, merge
+from reluctant.diagnosis import reading
+from reluctant.diagnosis.reading import MISTAKE, Deaths, Reading, deaths, merge
 from reluctant.record.run import SiteSeries
 
 # -- deaths -----------------------------------------------------------------------------------

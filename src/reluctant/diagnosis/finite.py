@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reluctant.diagnose.reading import Reading, SiteReading
-from reluctant.diagnose.rule import Rule
+from reluctant.diagnosis.reading import Reading, SiteReading
+from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.words import number, percent
 

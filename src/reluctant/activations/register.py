@@ -1,0 +1,160 @@
+"""Takes a user's own function into the catalogue, from a formula or a callable."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reluctant.activations.catalogue import CATALOGUE, SHAPED
+from reluctant.activations.definition import Activation
+from reluctant.errors import WrongArgument
+
+# Where a new function is tried: it must be a number there, and so must its derivative.
+_GRID = torch.arange(-6_400, 6_401, dtype=torch.float64) / 200
+_FAR = torch.tensor([-1e4, -1e2, 1e2, 1e4], dtype=torch.float64)
+
+
+def register(
+    name: str,
+    function: str | Callable[..., Tensor],
+    parameters: Mapping[str, float] | None = None,
+    reference: str = "registered by the user",
+) -> Activation:
+    """Define an activation function under a name of its own, for this process.
+
+    Afterwards it is in the catalogue as any other: `reluctant.functional.NAME`, `reluctant.nn` in
+    camel case, `reluctant.swap`. Its facts are found by looking at it.
+
+    Args:
+        name: a name that is not taken, as Python writes names.
+        function: a formula in z, as sympy reads it, such as `"z*tanh(exp(z))"`; its derivative is
+            found symbolically (needs sympy: the extra `symbolic`). Or a callable that maps a
+            tensor z, and the parameters, to a tensor of its shape; its derivative is autograd's.
+        parameters: the names of further symbols, and their values.
+        reference: where it was first written down.
+
+    Raises:
+        WrongArgument: the name is taken, the formula cannot be read, or gives no number somewhere
+            between -10,000 and 10,000.
+    """
+    parameters = dict(parameters or {})
+    if not name.isidentifier() or name != name.lower():
+        raise WrongArgument(
+            f"{name!r} is no name for a function.", "Use lower case and underscores."
+        )
+    if name in CATALOGUE or name in SHAPED:
+        raise WrongArgument(f"There is a function called {name} already.", "Choose another name.")
+    if isinstance(function, str):
+        formula, latex, compute, derivative = _from_formula(function, tuple(parameters))
+    else:
+        formula = latex = getattr(function, "__name__", name)
+        compute, derivative = function, _by_autograd(function)
+    activation = Activation(
+        name,
+        formula=formula,
+        latex=latex,
+        compute=compute,
+        derivative=derivative,
+        reference=reference,
+        module="".join(part.capitalize() for part in name.split("_")),
+        parameters=parameters,
+        differentiable=not isinstance(function, str),
+        **_facts(name, compute, derivative, parameters),
+    )
+    CATALOGUE[name] = activation
+    return activation
+
+
+def _from_formula(text: str, names: tuple[str, ...]) -> tuple[str, str, Any, Any]:
+    try:
+        import sympy
+        from sympy.printing.pytorch import TorchPrinter
+    except ImportError:
+        raise WrongArgument(
+            "A formula is read by sympy, which is not installed.",
+            "Install it with `pip install 'reluctant[symbolic]'`, or give a callable.",
+        ) from None
+    symbols = [sympy.Symbol(symbol, real=True) for symbol in ("z", *names)]
+    try:
+        formula = sympy.sympify(text, locals={symbol.name: symbol for symbol in symbols})
+        strange = sorted(symbol.name for symbol in formula.free_symbols - set(symbols))
+    except (sympy.SympifyError, SyntaxError, TypeError, AttributeError) as error:
+        raise WrongArgument(f"The formula {text!r} cannot be read ({error}).", _HINT) from None
+    if strange:
+        raise WrongArgument(f"The formula {text!r} has {', '.join(strange)} in it.", _HINT)
+    # The derivative of Max is Heaviside's step, which is one half at zero: pieces say it better.
+    pieces = formula.replace(
+        lambda part: isinstance(part, sympy.Max | sympy.Min),
+        lambda part: part.rewrite(sympy.Piecewise),
+    )
+    printer = TorchPrinter({"strict": False, "fully_qualified_modules": False})
+    known: list[Any] = [{"erfc": torch.erfc, "erf": torch.erf, "Heaviside": torch.sign}, "torch"]
+
+    def evaluated(expression: Any) -> Callable[..., Tensor]:
+        # torch takes the root of no plain number: such parts become numbers first.
+        expression = expression.replace(
+            lambda part: part.is_number and not part.is_Rational and not part.is_Boolean,
+            lambda part: part.evalf(20),
+        )
+        inner = sympy.lambdify(symbols, expression, modules=known, printer=printer)
+
+        def compute(z: Tensor, **values: float) -> Tensor:
+            found = inner(z, *(torch.as_tensor(values[n], dtype=z.dtype) for n in names))
+            return torch.as_tensor(found, dtype=z.dtype, device=z.device).expand_as(z)
+
+        return compute
+
+    slope = sympy.diff(pieces, symbols[0])
+    return str(formula), sympy.latex(formula), evaluated(pieces), evaluated(slope)
+
+
+_HINT = "Write it in z and the names of `parameters`, as sympy does: 'Max(z, 0) + beta*exp(-z**2)'."
+
+
+def _by_autograd(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def derivative(z: Tensor, **parameters: float) -> Tensor:
+        with torch.enable_grad():
+            z = z.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(function(z, **parameters).sum(), z)
+        return slope
+
+    return derivative
+
+
+def _facts(
+    name: str, compute: Any, derivative: Any, parameters: dict[str, float]
+) -> dict[str, Any]:
+    """What can be seen of a function: its range, whether it falls, where it is centred."""
+    tried = torch.cat([_GRID, _FAR])
+    try:
+        y, slope = compute(tried, **parameters), derivative(tried, **parameters)
+    except Exception as error:
+        raise WrongArgument(
+            f"{name} cannot be computed ({type(error).__name__}: {error}).",
+            "It must map a tensor to one of the same shape, by operations of torch.",
+        ) from error
+    if y.shape != tried.shape:
+        raise WrongArgument(
+            f"{name} maps a tensor of shape {tuple(tried.shape)} to one of {tuple(y.shape)}.",
+            "An activation function works on each element for itself.",
+        )
+    for what, values in (("value", y), ("derivative", slope)):
+        bad = tried[~values.isfinite()]
+        if len(bad):
+            raise WrongArgument(
+                f"The {what} of {name} at z = {float(bad[bad.abs().argmin()]):g} is not a number.",
+                "Say what it is there, as in 'Piecewise((1, Eq(z, 0)), (sin(z)/z, True))'.",
+            )
+    inner, ends = y[: len(_GRID)], y[len(_GRID) :].tolist()
+    low, high = float(inner.min()), float(inner.max())
+    low = -inf if min(ends) < low - 1e-6 else low
+    high = inf if max(ends) > high + 1e-6 else high
+    left, middle, right = (float(inner[at]) for at in (0, len(_GRID) // 2, -1))
+    return {
+        "range": lambda **_: (low, high),
+        "monotone": bool((inner.diff() >= -1e-12).all()),
+        "zero_centred": middle == 0 and left < -0.1 and right > 0.1,
+        "switches_off": abs(left) < 1e-3,
+    }

@@ -1,1 +1,0 @@
-"""Puts one activation function in another's place."""
