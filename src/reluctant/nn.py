@@ -93,7 +93,7 @@ class GELU(_Lean, nn.GELU):
 
     def forward(self, input: Tensor) -> Tensor:
         """Of the input's shape."""
-        return functional.gelu(input, self.approximate, lean=self.lean)
+        return functional.gelu(input, approximate=self.approximate, lean=self.lean)
 
 
 class Identity(_Lean, nn.Identity):

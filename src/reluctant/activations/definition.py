@@ -118,7 +118,8 @@ class Shaped:
     """A function whose output has another size along one dimension, or depends on all of it.
 
     `compute` maps a tensor, its parameters and `dim` to the output, by plain operations. `gate`
-    names the elementwise function that it opens or shuts half of its input with, if it does.
+    names the elementwise function that it opens or shuts half of its input with, if it does;
+    `shape` says in words how large the output is.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Shaped:
     compute: Callable[..., Tensor]
     reference: str
     module: str
+    shape: str
     aliases: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)

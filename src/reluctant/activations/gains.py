@@ -40,3 +40,13 @@ def backward_gain(activation: Activation, **parameters: float) -> float:
     at = _midpoints()
     slope = activation.derivative(at, **activation.values(**parameters))
     return 1 / sqrt(_mean_square(slope, at))
+
+
+def largest_gain(pieces: int) -> float:
+    """The gain of the largest of so many independent inputs: their maximum has density k p F^(k-1).
+
+    Goodfellow et al. 2013, arXiv 1302.4389, for the function.
+    """
+    at = _midpoints()
+    below = 0.5 * torch.erfc(-at / sqrt(2))
+    return 1 / sqrt(_mean_square(at * (pieces * below ** (pieces - 1)).sqrt(), at))

@@ -30,6 +30,7 @@ def _topk(z: Tensor, k: int, dim: int) -> Tensor:
 crelu = Shaped(
     "crelu",
     module="CReLU",
+    shape="twice as wide",
     formula="Max(z, 0), Max(-z, 0)",
     latex=r"(\max(z, 0), \max(-z, 0))",
     compute=lambda z, dim: torch.cat([torch.relu(z), torch.relu(-z)], dim),
@@ -40,6 +41,7 @@ crelu = Shaped(
 maxout = Shaped(
     "maxout",
     module="Maxout",
+    shape="as wide as one piece",
     formula="Max(z_1, ..., z_k)",
     latex=r"\max(z_1, \dots, z_k)",
     compute=_maxout,
@@ -51,6 +53,7 @@ maxout = Shaped(
 topk = Shaped(
     "topk",
     module="TopK",
+    shape="as the input",
     formula="z among the k largest, else 0",
     latex=r"z \text{ among the } k \text{ largest, else } 0",
     compute=_topk,
@@ -62,6 +65,7 @@ topk = Shaped(
 glu = Shaped(
     "glu",
     module="GLU",
+    shape="half as wide",
     formula="z_1*sigmoid(z_2)",
     latex=r"z_1 \, \sigma(z_2)",
     compute=lambda z, dim: _gated(z, "sigmoid", dim),
@@ -73,6 +77,7 @@ glu = Shaped(
 reglu = Shaped(
     "reglu",
     module="ReGLU",
+    shape="half as wide",
     formula="z_1*Max(z_2, 0)",
     latex=r"z_1 \max(z_2, 0)",
     compute=lambda z, dim: _gated(z, "relu", dim),
@@ -83,6 +88,7 @@ reglu = Shaped(
 geglu = Shaped(
     "geglu",
     module="GEGLU",
+    shape="half as wide",
     formula="z_1*gelu(z_2)",
     latex=r"z_1 \, z_2 \, \Phi(z_2)",
     compute=lambda z, dim: _gated(z, "gelu", dim),
@@ -93,6 +99,7 @@ geglu = Shaped(
 swiglu = Shaped(
     "swiglu",
     module="SwiGLU",
+    shape="half as wide",
     formula="z_1*silu(z_2)",
     latex=r"z_1 \, z_2 \, \sigma(z_2)",
     compute=lambda z, dim: _gated(z, "silu", dim),

@@ -2,58 +2,40 @@
 
 import json
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
 from reluctant.cli import options
 
-if TYPE_CHECKING:
-    from reluctant.activations import Activation
-
 
 @click.command()
 @click.argument("name", required=False)
 @options.form
-def functions(name: str | None, form: str) -> None:
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the function and its derivative into FILE (.svg, .png or .pdf).",
+)
+def functions(name: str | None, form: str, plot: Path | None) -> None:
     """List the activation functions that are known, or show the one called NAME."""
-    from reluctant.activations import CATALOGUE, lookup
+    from reluctant.activations import CATALOGUE, SHAPED, lookup
+    from reluctant.facts import facts
+    from reluctant.report import curves, terminal
     from reluctant.report import functions as pages
-    from reluctant.report import terminal
 
-    entries = [_entry(at) for at in ([lookup(name)] if name else CATALOGUE.values())]
-    if form == "json":
+    entries = [facts(of) for of in ([lookup(name)] if name else (CATALOGUE | SHAPED).values())]
+    if plot is not None:
+        curves.draw(entries, plot)
+    elif form == "json":
         content = entries[0] if name else entries
         click.echo(json.dumps(_finite(content), indent=2, ensure_ascii=False))
     elif name:
         terminal.show(pages.page(entries[0]))
     else:
         terminal.show(pages.table(entries))
-
-
-def _entry(activation: "Activation") -> dict[str, Any]:
-    from reluctant.activations import gains
-
-    values = activation.values()
-    return {
-        "name": activation.name,
-        "aliases": activation.aliases,
-        "formula": activation.formula,
-        "latex": activation.latex,
-        "parameters": values,
-        "trainable": sorted(activation.trainable),
-        "flat": activation.flat_regions(),
-        "kinks": activation.kinks(**values),
-        "range": activation.range(**values),
-        "monotone": activation.monotone,
-        "zero_centred": activation.zero_centred,
-        "forward_gain": gains.forward_gain(activation),
-        "backward_gain": gains.backward_gain(activation),
-        "torch": activation.calls,
-        "reference": activation.reference,
-        "curve": activation.curve(),
-        "slope": activation.slope_curve(),
-    }
 
 
 def _finite(content: Any) -> Any:

@@ -40,6 +40,13 @@ from reluctant.observe.session import Session
     metavar="N",
     help="Observe every N-th step, whatever it costs.",
 )
+@click.option(
+    "--swap",
+    "swaps",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Put an activation function in another's place, as relu=leaky_relu:0.1.",
+)
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def run(
@@ -49,6 +56,7 @@ def run(
     quiet: bool,
     budget: float,
     every: int | None,
+    swaps: tuple[str, ...],
     script: str,
     args: tuple[str, ...],
 ) -> None:
@@ -58,7 +66,10 @@ def run(
     exit code are its own too; ours goes to stderr.
     """
     program = launch.module(script, args) if module else launch.script(script, args)
-    session = Session(program, out, seed, budget, every)
+    for text in swaps:
+        if not all(text.partition("=")):
+            raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
+    session = Session(program, out, seed, budget, every, swaps)
     if session.complaint is not None and not quiet:
         _say(session.complaint, session.path)
     ending = _Ending(session, quiet)
@@ -82,7 +93,7 @@ class _Ending:
             return
         try:
             self._session.finish(self.outcome.exit_code)
-            if not self._quiet and self._session.rank == 0:
+            if not (self._quiet or self._session.refused) and self._session.rank == 0:
                 self._verdict()
         except Exception as error:
             print(f"reluctant: no verdict can be given ({error})", file=sys.stderr)

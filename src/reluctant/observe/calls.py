@@ -46,7 +46,16 @@ _CLAMP_MINS = {
     if (function := getattr(home, name, None)) is not None
 }
 
-KNOWN = frozenset(_SPELLINGS) | _CLAMPS | _CLAMP_MINS
+KNOWN = set(_SPELLINGS) | _CLAMPS | _CLAMP_MINS
+
+
+def know_ours() -> None:
+    """Recognise the calls of `reluctant.functional` too, once somebody has imported it."""
+    from reluctant import functional
+
+    ours = {functional.function(name): activation for name, activation in CATALOGUE.items()}
+    _SPELLINGS.update(ours)
+    KNOWN.update(ours)
 
 
 def recognise(

@@ -19,6 +19,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from reluctant.observe.calls import know_ours
 from reluctant.observe.guard import Guard
 from reluctant.observe.imports import after_import
 from reluctant.observe.layers import Layers, RowProbe, Rows, rate
@@ -82,6 +83,7 @@ class Observer:
             self._count_backwards(),
         ]
         os.register_at_fork(after_in_child=self._abandon)
+        after_import("reluctant.functional", know_ours)
         after_import("torch._dynamo", self._look_through_compilation)
         self._begin()
 

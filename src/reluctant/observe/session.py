@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from reluctant import __version__
-from reluctant.errors import FolderNotWritable
+from reluctant.errors import FolderNotWritable, ReluctantError
 from reluctant.observe.imports import after_import
 from reluctant.observe.launch import Program
 from reluctant.record import folder
@@ -38,9 +38,11 @@ class Session:
         seed: seeds `random` now, and numpy and torch as soon as the script imports them.
         budget: share of the wall time that observation may take.
         every: observe every so many steps, whatever it costs.
+        swaps: functions to put in others' place, as `relu=leaky_relu:0.1`.
 
     `complaint` is a sentence if the record could not be put where it belongs; `path` is where
-    it is instead, or None if there is none.
+    it is instead, or None if there is none. `refused` is whether a swap could not be made, and
+    the script was ended where it imported torch.
     """
 
     def __init__(
@@ -50,13 +52,17 @@ class Session:
         seed: int | None = None,
         budget: float = 0.01,
         every: int | None = None,
+        swaps: tuple[str, ...] = (),
     ) -> None:
         self.complaint: FolderNotWritable | None = None
+        self.refused = False
         self._budget, self._every = budget, every
         self._began = perf_counter()
         self._pid = os.getpid()
         self._observer: Observer | None = None
         self._failure: str | None = None
+        self._swaps = swaps
+        self._stand_ins: tuple[object, ...] = ()
         self.rank = int(os.environ.get("RANK", "0") or 0)
         self.info = RunInfo(
             script=program.name,
@@ -73,7 +79,7 @@ class Session:
         self.path = self._place(out)
         if seed is not None:
             _seed(seed)
-        if self.path is not None:
+        if self.path is not None or swaps:
             after_import("torch", self._observe)
 
     def _place(self, out: Path | None) -> Path | None:
@@ -101,14 +107,29 @@ class Session:
 
     def _observe(self) -> None:
         """The script has just imported torch."""
-        if not self.here or self.path is None:
-            return
+        if self.here and self.path is not None:
+            self._start(self.path)
+        if self._swaps:
+            self._swap()
+
+    def _swap(self) -> None:
+        from reluctant.observe import stand_ins
+
+        try:
+            self._stand_ins = stand_ins.install(self._swaps)
+        except ReluctantError as error:
+            # The script has hardly begun, and must not run as if nothing had been asked.
+            print(f"reluctant: {error.sentence}\n           {error.way_out}", file=sys.stderr)
+            self.refused = True
+            raise SystemExit(2) from None
+
+    def _start(self, path: Path) -> None:
         try:
             from reluctant.observe.observer import Observer
             from reluctant.observe.schedule import Schedule
 
             self._observer = Observer(
-                self.path, Schedule(self._budget, self._every), self.rank, self._began
+                path, Schedule(self._budget, self._every), self.rank, self._began
             )
             self._observer.start()
         except Exception as error:
@@ -123,6 +144,7 @@ class Session:
             self.info,
             seconds=perf_counter() - self._began,
             exit_code=exit_code,
+            swaps=tuple(map(str, self._stand_ins)),
             torch=_version("torch"),
             steps=observer.steps if observer is not None else None,
             backwards=observer.backwards if observer is not None else None,

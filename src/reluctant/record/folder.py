@@ -97,9 +97,10 @@ def read_info(folder: Path) -> dict[str, Any]:
         raise RecordDamaged.at(folder, f"{schema.INFO} cannot be read ({error})") from None
     if not isinstance(content, dict) or not isinstance(content.get("script"), str):
         raise RecordDamaged.at(folder, f"{schema.INFO} does not describe a run")
-    if not isinstance(content.setdefault("arguments", []), list):
-        raise RecordDamaged.at(folder, f"{schema.INFO} does not describe a run")
-    content["arguments"] = tuple(map(str, content["arguments"]))
+    for key in ("arguments", "swaps"):
+        if not isinstance(content.setdefault(key, []), list):
+            raise RecordDamaged.at(folder, f"{schema.INFO} does not describe a run")
+        content[key] = tuple(map(str, content[key]))
     version = content.pop("schema", None)
     if not isinstance(version, int) or version > schema.VERSION:
         raise RecordTooNew.at(folder, version, schema.VERSION)

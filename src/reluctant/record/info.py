@@ -18,6 +18,8 @@ class RunInfo:
     git_commit: str | None = None
     seed: int | None = None
     module: bool = False
+    # What stood in for what, and where: sentences.
+    swaps: tuple[str, ...] = ()
     # Known once the run has ended; a run that was killed never says.
     seconds: float | None = None
     exit_code: int | None = None

@@ -22,6 +22,7 @@ def table(entries: Iterable[Mapping[str, Any]]) -> Table:
         ("flat where", "left"),
         ("zero-centred", "left"),
         ("gain", "right"),
+        ("keeps", "right"),
     ):
         made.add_column(title, justify=side, overflow="fold")  # type: ignore[arg-type]
     for entry in entries:
@@ -30,8 +31,14 @@ def table(entries: Iterable[Mapping[str, Any]]) -> Table:
             Text(entry["formula"]),
             Text(_flat(entry["flat"])),
             Text("yes" if entry["zero_centred"] else ""),
-            Text(number(entry["forward_gain"])),
+            Text("" if entry["forward_gain"] is None else number(entry["forward_gain"])),
+            Text(_kept(entry["kept_bytes"], short=True)),
         )
+    made.caption = (
+        "keeps: bytes for the backward pass per input element (float32, between two linear "
+        'layers); after the slash with lean=True, or lean="bit" where there is that.'
+    )
+    made.caption_style, made.caption_justify = "dim", "left"
     return made
 
 
@@ -40,34 +47,66 @@ def page(entry: Mapping[str, Any]) -> RenderableType:
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    low, high = entry["range"]
     rows = {
         "formula": entry["formula"],
+        "output": entry["shape"],
         "also called": ", ".join(entry["aliases"]),
         "parameters": ", ".join(
             f"{name} {value:g}" + (" (trainable)" if name in entry["trainable"] else "")
             for name, value in entry["parameters"].items()
         ),
-        "flat where": _flat(entry["flat"]) or "nowhere at either end",
-        "kinks": ", ".join(f"z = {at:g}, slope taken {slope:g}" for at, slope in entry["kinks"]),
-        "range": f"{_bound(low)} to {_bound(high)}",
-        "monotone": "yes" if entry["monotone"] else "no",
-        "zero-centred": "yes" if entry["zero_centred"] else "no",
-        "gain": f"{number(entry['forward_gain'])} forward, "
-        f"{number(entry['backward_gain'])} backward",
+        "needs": ", ".join(entry["constraints"]),
+        **(_looks(entry) if "curve" in entry else {}),
+        "gain": _gain(entry),
+        "keeps": _kept(entry["kept_bytes"]),
+        "here": f"reluctant.nn.{entry['module']}, reluctant.functional.{entry['name']}",
         "in torch": ", ".join(f"torch.{call}" for call in entry["torch"][:1]),
         "reference": entry["reference"],
     }
     for title, text in rows.items():
         if text:
             facts.add_row(title, text)
+    head = (Text(entry["name"], "bold"), Padding(facts, (1, 0, 1, 2)))
+    if "curve" not in entry:
+        return Group(*head)
     drawing = "\n".join(_drawing(entry["curve"], entry["slope"]))
     return Group(
-        Text(entry["name"], "bold"),
-        Padding(facts, (1, 0, 1, 2)),
+        *head,
         Padding(Text(drawing), (0, 0, 0, 2)),
         Padding(Text("●  the function     ·  its derivative", "dim"), (0, 0, 0, 2)),
     )
+
+
+def _looks(entry: Mapping[str, Any]) -> dict[str, str]:
+    """What a curve shows."""
+    low, high = entry["range"]
+    return {
+        "flat where": _flat(entry["flat"]) or "nowhere at either end",
+        "kinks": ", ".join(f"z = {at:g}, slope taken {slope:g}" for at, slope in entry["kinks"]),
+        "range": f"{_bound(low)} to {_bound(high)}",
+        "monotone": "yes" if entry["monotone"] else "no",
+        "zero-centred": "yes" if entry["zero_centred"] else "no",
+        "second derivative": "zero wherever there is one" if entry["piecewise_linear"] else "",
+    }
+
+
+def _gain(entry: Mapping[str, Any]) -> str:
+    if entry["forward_gain"] is None:
+        return ""
+    back = entry.get("backward_gain")
+    return f"{number(entry['forward_gain'])} forward" + (
+        f", {number(back)} backward" if back is not None else ""
+    )
+
+
+def _kept(kept: Mapping[str, float], short: bool = False) -> str:
+    """Bytes by default, and the least there is to choose."""
+    by_default, least = kept["default"], min(kept.values())
+    if short:
+        return f"{by_default:g}" + (f" / {least:g}" if least < by_default else "")
+    ways = {"lean": "lean=True", "bit": 'lean="bit"'}
+    others = [f"{size:g} with {ways[way]}" for way, size in kept.items() if size < by_default]
+    return ", ".join([f"{by_default:g} bytes an input element (float32)", *others])
 
 
 def _flat(intervals: Sequence[tuple[float, float]]) -> str:

@@ -92,7 +92,11 @@ def _heading(run: Run, diagnosis: Diagnosis) -> Text:
         if info.observing_seconds is not None and info.seconds:
             watched += f" in {percent(info.observing_seconds / info.seconds)} of the time"
         facts.append(watched)
-    return text.append("\n           " + ", ".join(facts), "dim") if facts else text
+    if facts:
+        text.append("\n           " + ", ".join(facts), "dim")
+    for swap in info.swaps:
+        text.append("\n           " + swap)
+    return text
 
 
 # -- layers -----------------------------------------------------------------------------------

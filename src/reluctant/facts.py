@@ -1,0 +1,107 @@
+"""What there is to say of a function, as plain data: for the table, the pages and programs."""
+
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reluctant import functional
+from reluctant.activations import CATALOGUE, Activation, Shaped, gains
+
+_ROWS, _WIDTH = 64, 64
+
+
+def facts(of: Activation | Shaped) -> dict[str, Any]:
+    """Everything by name. `kept_bytes` is a dictionary: by default, and as `lean` says."""
+    common = {
+        "name": of.name,
+        "aliases": of.aliases,
+        "module": of.module,
+        "formula": of.formula,
+        "latex": of.latex,
+        "parameters": dict(of.parameters),
+        "constraints": of.constraints,
+        "torch": of.calls,
+        "reference": of.reference,
+        "kept_bytes": kept_bytes(of),
+    }
+    return common | (_elementwise(of) if isinstance(of, Activation) else _shaped(of))
+
+
+def _elementwise(of: Activation) -> dict[str, Any]:
+    values = of.values()
+    return {
+        "shape": "as the input",
+        "trainable": sorted(of.trainable),
+        "flat": of.flat_regions(),
+        "kinks": of.kinks(**values),
+        "range": of.range(**values),
+        "monotone": of.monotone,
+        "zero_centred": of.zero_centred,
+        "piecewise_linear": of.piecewise_linear,
+        "forward_gain": gains.forward_gain(of),
+        "backward_gain": gains.backward_gain(of),
+        "curve": of.curve(),
+        "slope": of.slope_curve(),
+    }
+
+
+def _shaped(of: Shaped) -> dict[str, Any]:
+    gain = None
+    if of.gate:
+        gain = gains.forward_gain(CATALOGUE[of.gate])  # the value has a mean square of one
+    elif of.name == "crelu":
+        gain = sqrt(2)
+    elif of.name == "maxout":
+        gain = gains.largest_gain(of.parameters["pieces"])
+    return {
+        "shape": of.shape,
+        "trainable": [],
+        "flat": CATALOGUE[of.gate].flat_regions() if of.gate else (),
+        "zero_centred": False,
+        "forward_gain": gain,
+        "gate": of.gate,
+    }
+
+
+def kept_bytes(of: Activation | Shaped) -> dict[str, float]:
+    """Bytes kept for the backward pass per input element, float32, between two linear layers.
+
+    Counted as storages that autograd saves, weights and the first layer's input left out; what
+    the next layer keeps is in it.
+    """
+    ways: dict[str, functional.Lean] = {"default": None, "lean": True}
+    if of.name in functional.ONE_BIT:
+        ways["bit"] = "bit"
+    return {way: _kept(of, lean) for way, lean in ways.items()}
+
+
+def _kept(of: Activation | Shaped, lean: functional.Lean) -> float:
+    call = functional.function(of.name)
+    arguments: dict[str, Any] = {"lean": lean}
+    if of.name == "rrelu":
+        arguments["training"] = True
+    elif of.name == "threshold":
+        arguments |= of.parameters
+    elif isinstance(of, Activation):
+        for name in of.trainable:
+            value = nn.Parameter(torch.tensor([of.parameters[name]]))
+            arguments["weight" if of.name == "prelu" else name] = value
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    x, before = torch.ones(_ROWS, _WIDTH), torch.ones(_WIDTH, _WIDTH, requires_grad=True)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        z = nn.functional.linear(x, before)
+        y = call(z, **arguments)
+        after = torch.ones(_WIDTH, y.shape[-1], requires_grad=True)
+        nn.functional.linear(y, after)
+    for known in (x, before, after):
+        kept.pop(known.untyped_storage().data_ptr(), None)
+    # Scalars, such as a slope, are no part of what grows with the batch.
+    sizes = [tensor.untyped_storage().nbytes() for tensor in kept.values()]
+    return sum(size for size in sizes if size >= z.numel() / 16) / z.numel()

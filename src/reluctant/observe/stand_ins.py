@@ -1,0 +1,167 @@
+"""`run --swap`: before the script sees them, torch's names for one function give another.
+
+Classes, functions and methods are replaced, so that a script's own modules and its calls change
+alike; `x.clamp(min=0)` stays what it is. Where the new function learns parameters and is called
+from code, each place of a module gets its own, which joins the optimizer that trains the module.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from reluctant import functional
+from reluctant.swapping import Replacement, elementwise, replacement
+
+_CALL_IMPL = nn.Module._call_impl.__code__
+_PACKAGE = str(Path(__file__).parents[1])
+_TORCH = str(Path(torch.__file__).parent)
+
+
+@dataclass
+class StandIn:
+    """One function in another's place, and where it stood in."""
+
+    old: str
+    new: Replacement
+    modules: int = 0
+    calls: dict[str, None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        places = [f"{self.modules} modules" if self.modules != 1 else "1 module"]
+        places = places if self.modules else []
+        shown = list(self.calls)[:6]
+        more = len(self.calls) - len(shown)
+        places += [f"the call at {at}" for at in shown] + ([f"{more} more calls"] if more else [])
+        where = ", ".join(places) or "nothing: no such function was met"
+        return f"{self.new} instead of {self.old} in {where}"
+
+
+def install(specifications: tuple[str, ...]) -> tuple[StandIn, ...]:
+    """Replace torch's names, as in `relu=leaky_relu:0.1`.
+
+    Raises:
+        UnknownActivation: a name is none; it names the nearest.
+        WrongArgument: the new function cannot stand there.
+    """
+    made = []
+    for text in specifications:
+        old, _, new = text.partition("=")
+        made.append((elementwise(old), replacement(new)))
+    stand_ins = []
+    for of, after in made:
+        stand_in = StandIn(of.name, after)
+        stand_ins.append(stand_in)
+        if hasattr(nn, of.module) and of.name != "gelu_tanh":
+            _replace_class(of.module, stand_in)
+        for path in of.calls:
+            _replace_function(path, stand_in)
+        # Evaluating, torch's transformer layers fuse what they take for ReLU or GELU.
+        torch.backends.mha.set_fastpath_enabled(False)
+    return tuple(stand_ins)
+
+
+def _replace_class(name: str, stand_in: StandIn) -> None:
+    new = type(stand_in.new.module())
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        stand_in.modules += 1
+        new.__init__(self, *stand_in.new.values)
+
+    # Under torch's name, so that a pickled module is found again, here or without us.
+    content = {"__init__": init, "__module__": "torch.nn", "__qualname__": name}
+    made = type(new.__name__, (new,), content)
+    for home in (nn, nn.modules, nn.modules.activation):
+        if hasattr(home, name):
+            setattr(home, name, made)
+
+
+def _replace_function(path: str, stand_in: StandIn) -> None:
+    *homes, name = path.split(".")
+    home: Any = torch
+    for part in homes:
+        home = getattr(home, part)
+    if not hasattr(home, name):
+        return
+    call = _call(stand_in)
+
+    def replaced(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
+        # F.relu(x, True): whatever the parameters before it are, `inplace` is a boolean.
+        if not (inplace or name.endswith("_") or any(value is True for value in args)):
+            return call(input)
+        # What the backward pass may keep is a copy, and not what is about to be overwritten.
+        return input.copy_(call(input.clone()))
+
+    replaced.__name__ = replaced.__qualname__ = name
+    setattr(home, name, replaced)
+
+
+def _call(stand_in: StandIn) -> Callable[[Tensor], Tensor]:
+    new = stand_in.new
+    function = functional.function(new.of.name)
+    learnt = _Learnt(new) if new.learns else None
+
+    def call(input: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return function(input, *new.values)
+        place, owner = _place(sys._getframe())
+        stand_in.calls[place] = None
+        if learnt is None:
+            return function(input, *new.values)
+        return function(input, learnt.parameter(owner, place, input))
+
+    return call
+
+
+def _place(frame: FrameType | None) -> tuple[str, nn.Module | None]:
+    """The line of the script that calls, and the module in whose forward that is."""
+    place = ""
+    while frame is not None:
+        code = frame.f_code
+        if code is _CALL_IMPL:
+            return place, frame.f_locals["self"]
+        if not place and not code.co_filename.startswith((_PACKAGE, _TORCH)):
+            place = f"{Path(code.co_filename).name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return place, None
+
+
+class _Learnt:
+    """Parameters of places in code, made when the place is first come by."""
+
+    def __init__(self, new: Replacement) -> None:
+        self._new = new
+        self._made: WeakKeyDictionary[nn.Module, dict[str, nn.Parameter]] = WeakKeyDictionary()
+        self._nobody = nn.Module()  # owns what is called outside any module
+        self._waiting: list[tuple[nn.Module, nn.Parameter]] = []
+        register_optimizer_step_pre_hook(self._join)
+
+    def parameter(self, owner: nn.Module | None, place: str, input: Tensor) -> nn.Parameter:
+        """The parameter of this place in this module."""
+        owner = owner if owner is not None else self._nobody
+        made = self._made.setdefault(owner, {})
+        if place not in made:
+            (value,) = self._new.module().to(input.device, input.dtype).parameters()
+            made[place] = value
+            owner.register_parameter(f"{self._new.of.name}_{len(made) - 1}", value)
+            self._waiting.append((owner, value))
+        return made[place]
+
+    def _join(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Have an optimizer train the parameters that its own modules have gained."""
+        for owner, parameter in list(self._waiting):
+            mates = {id(mate) for mate in owner.parameters()} - {id(parameter)}
+            for group in optimizer.param_groups:
+                trained = {id(mate) for mate in group["params"]}
+                if not mates or mates & trained:
+                    group["params"].append(parameter)
+                    self._waiting.remove((owner, parameter))
+                    break
