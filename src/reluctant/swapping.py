@@ -114,8 +114,8 @@ def swap(model: nn.Module, old: str, new: str) -> tuple[Swapped, ...]:
     made: dict[nn.Module, nn.Module] = {}
     found: list[Swapped] = []
     for path, parent in list(model.named_modules(remove_duplicate=False)):
-        for name, child in list(parent.named_children()):
-            if _is(child, before):
+        for name, child in list(parent._modules.items()):
+            if child is not None and _is(child, before):
                 if child not in made:
                     made[child] = after.module().train(child.training)
                     if like is not None and like.is_floating_point():

@@ -77,8 +77,14 @@ def _from_formula(text: str, names: tuple[str, ...]) -> tuple[str, str, Any, Any
             "Install it with `pip install 'reluctant[symbolic]'`, or give a callable.",
         ) from None
     symbols = [sympy.Symbol(symbol, real=True) for symbol in ("z", *names)]
+    sigmoid, softplus = _smooth(sympy)
+    words = {symbol.name: symbol for symbol in symbols} | {
+        "sigmoid": sigmoid,
+        "softplus": softplus,
+        "relu": lambda part: sympy.Max(part, 0),
+    }
     try:
-        formula = sympy.sympify(text, locals={symbol.name: symbol for symbol in symbols})
+        formula = sympy.sympify(text, locals=words)
         strange = sorted(symbol.name for symbol in formula.free_symbols - set(symbols))
     except (sympy.SympifyError, SyntaxError, TypeError, AttributeError) as error:
         raise WrongArgument(f"The formula {text!r} cannot be read ({error}).", _HINT) from None
@@ -89,8 +95,20 @@ def _from_formula(text: str, names: tuple[str, ...]) -> tuple[str, str, Any, Any
         lambda part: isinstance(part, sympy.Max | sympy.Min),
         lambda part: part.rewrite(sympy.Piecewise),
     )
+    # Written out, these overflow: infinity divided by infinity.
+    inner = sympy.Wild("inner")
+    pieces = pieces.replace(sympy.log(1 + sympy.exp(inner)), softplus(inner))
+    pieces = pieces.replace(1 / (1 + sympy.exp(inner)), sigmoid(-inner))
     printer = TorchPrinter({"strict": False, "fully_qualified_modules": False})
-    known: list[Any] = [{"erfc": torch.erfc, "erf": torch.erf, "Heaviside": torch.sign}, "torch"]
+    known: list[Any] = [
+        {
+            "erfc": torch.erfc,
+            "erf": torch.erf,
+            "sigmoid": torch.sigmoid,
+            "softplus": lambda part: torch.logaddexp(part, torch.zeros_like(part)),
+        },
+        "torch",
+    ]
 
     def evaluated(expression: Any) -> Callable[..., Tensor]:
         # torch takes the root of no plain number: such parts become numbers first.
@@ -108,6 +126,20 @@ def _from_formula(text: str, names: tuple[str, ...]) -> tuple[str, str, Any, Any
 
     slope = sympy.diff(pieces, symbols[0])
     return str(formula), sympy.latex(formula), evaluated(pieces), evaluated(slope)
+
+
+def _smooth(sympy: Any) -> tuple[Any, Any]:
+    """The two functions that must not be computed as they are defined."""
+
+    class sigmoid(sympy.Function):  # type: ignore[misc]  # noqa: N801
+        def fdiff(self, argindex: int = 1) -> Any:
+            return sigmoid(self.args[0]) * sigmoid(-self.args[0])
+
+    class softplus(sympy.Function):  # type: ignore[misc]  # noqa: N801
+        def fdiff(self, argindex: int = 1) -> Any:
+            return sigmoid(self.args[0])
+
+    return sigmoid, softplus
 
 
 _HINT = "Write it in z and the names of `parameters`, as sympy does: 'Max(z, 0) + beta*exp(-z**2)'."

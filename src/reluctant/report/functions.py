@@ -26,13 +26,14 @@ def table(entries: Iterable[Mapping[str, Any]]) -> Table:
     ):
         made.add_column(title, justify=side, overflow="fold")  # type: ignore[arg-type]
     for entry in entries:
+        cells = rows(entry, short=True)
         made.add_row(
             Text(entry["name"], "bold"),
             Text(entry["formula"]),
             Text(_flat(entry["flat"])),
             Text("yes" if entry["zero_centred"] else ""),
-            Text("" if entry["forward_gain"] is None else number(entry["forward_gain"])),
-            Text(_kept(entry["kept_bytes"], short=True)),
+            Text(cells["gain"]),
+            Text(cells["keeps"]),
         )
     made.caption = (
         "keeps: bytes for the backward pass per input element (float32, between two linear "
@@ -47,23 +48,7 @@ def page(entry: Mapping[str, Any]) -> RenderableType:
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    rows = {
-        "formula": entry["formula"],
-        "output": entry["shape"],
-        "also called": ", ".join(entry["aliases"]),
-        "parameters": ", ".join(
-            f"{name} {value:g}" + (" (trainable)" if name in entry["trainable"] else "")
-            for name, value in entry["parameters"].items()
-        ),
-        "needs": ", ".join(entry["constraints"]),
-        **(_looks(entry) if "curve" in entry else {}),
-        "gain": _gain(entry),
-        "keeps": _kept(entry["kept_bytes"]),
-        "here": f"reluctant.nn.{entry['module']}, reluctant.functional.{entry['name']}",
-        "in torch": ", ".join(f"torch.{call}" for call in entry["torch"][:1]),
-        "reference": entry["reference"],
-    }
-    for title, text in rows.items():
+    for title, text in rows(entry).items():
         if text:
             facts.add_row(title, text)
     head = (Text(entry["name"], "bold"), Padding(facts, (1, 0, 1, 2)))
@@ -75,6 +60,27 @@ def page(entry: Mapping[str, Any]) -> RenderableType:
         Padding(Text(drawing), (0, 0, 0, 2)),
         Padding(Text("●  the function     ·  its derivative", "dim"), (0, 0, 0, 2)),
     )
+
+
+def rows(entry: Mapping[str, Any], short: bool = False) -> dict[str, str]:
+    """The facts by title, in words; empty where there is nothing to say."""
+    return {
+        "formula": entry["formula"],
+        "output": entry["shape"],
+        "also called": ", ".join(entry["aliases"]),
+        "parameters": ", ".join(
+            f"{name} {value:g}" + (" (trainable)" if name in entry["trainable"] else "")
+            for name, value in entry["parameters"].items()
+        ),
+        "needs": ", ".join(entry["constraints"]),
+        "flat where": _flat(entry["flat"]),
+        **(_looks(entry) if "curve" in entry else {}),
+        "gain": _gain(entry, short),
+        "keeps": _kept(entry["kept_bytes"], short),
+        "here": f"reluctant.nn.{entry['module']}, reluctant.functional.{entry['name']}",
+        "in torch": ", ".join(f"torch.{call}" for call in entry["torch"][:1]),
+        "reference": entry["reference"],
+    }
 
 
 def _looks(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -90,13 +96,13 @@ def _looks(entry: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _gain(entry: Mapping[str, Any]) -> str:
+def _gain(entry: Mapping[str, Any], short: bool) -> str:
     if entry["forward_gain"] is None:
         return ""
-    back = entry.get("backward_gain")
-    return f"{number(entry['forward_gain'])} forward" + (
-        f", {number(back)} backward" if back is not None else ""
-    )
+    forward, back = number(entry["forward_gain"]), entry.get("backward_gain")
+    if short:
+        return forward
+    return f"{forward} forward" + (f", {number(back)} backward" if back is not None else "")
 
 
 def _kept(kept: Mapping[str, float], short: bool = False) -> str:
