@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from reluctant import functional
 from reluctant.activations import CATALOGUE, Activation, Shaped, gains
 
-_ROWS, _WIDTH = 64, 64
+# As many elements as it takes for the default to be worth its while.
+_ROWS, _WIDTH = 64, 65_536
 
 
 def facts(of: Activation | Shaped) -> dict[str, Any]:
@@ -94,11 +95,11 @@ def _kept(of: Activation | Shaped, lean: functional.Lean) -> float:
         kept[tensor.untyped_storage().data_ptr()] = tensor
         return tensor
 
-    x, before = torch.ones(_ROWS, _WIDTH), torch.ones(_WIDTH, _WIDTH, requires_grad=True)
+    x, before = torch.ones(_ROWS, 1), torch.ones(_WIDTH, 1, requires_grad=True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         z = nn.functional.linear(x, before)
         y = call(z, **arguments)
-        after = torch.ones(_WIDTH, y.shape[-1], requires_grad=True)
+        after = torch.ones(1, y.shape[-1], requires_grad=True)
         nn.functional.linear(y, after)
     for known in (x, before, after):
         kept.pop(known.untyped_storage().data_ptr(), None)

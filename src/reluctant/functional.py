@@ -2,7 +2,7 @@
 
 All take a keyword `lean`, how little to keep for the backward pass:
 
-    None    the least that costs no time against torch (the default)
+    None    the least that costs no time against torch (the default): small tensors are torch's
     True    the least from which the gradient is exact, whatever it costs in time
     "bit"   the output and one bit an element, where torch keeps the input too: the derivative is
             then within about 1e-4 (float32) or 1e-2 (16 bits) of the true one; float64 stays exact
@@ -22,7 +22,7 @@ from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from reluctant.activations import CATALOGUE, SHAPED, Activation, Shaped, halves, learnt, lookup
 from reluctant.activations.kernels import Kernel, aten, compiled
-from reluctant.activations.lean import Elementwise, OneBit
+from reluctant.activations.lean import Elementwise, OneBit, apply
 from reluctant.errors import WrongArgument
 
 Lean = Literal["bit"] | bool | None
@@ -112,8 +112,11 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
             return _in_place(activation, native, input, parameters)
         if lean == "bit" and can_bit and input.dtype != torch.float64:
             whole = native or own.bind(parameters).forward
-            return OneBit.apply(input, activation, whole)
-        fits = kernel is not None and (kernel.free or bool(lean)) and kernel.applies(**parameters)
+            return apply(OneBit, input, activation, whole)
+        fits = kernel is not None and kernel.applies(**parameters)
+        worth = lean is True or (
+            lean is None and own.free is not None and input.numel() >= own.free
+        )
         if lean is True and kernel is not None and not kernel.applies(**parameters):
             raise WrongArgument(
                 f"{activation.name} cannot be lean with "
@@ -122,11 +125,11 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
                 "Give parameters above zero, or leave lean at None.",
             )
         exporting = torch.compiler.is_exporting()
-        if native is not None and (not fits or lean is False or exporting):
+        if native is not None and (exporting or not (fits and worth)):
             return native(input, **parameters)
         if exporting or not input.is_floating_point():
             return activation.compute(input, **parameters)
-        return Elementwise.apply(input, own.bind(parameters))
+        return apply(Elementwise, input, own.bind(parameters))
 
     return function
 
@@ -177,16 +180,18 @@ def prelu(input: Tensor, weight: Tensor | float, lean: Lean = None) -> Tensor:
             "its derivative does not follow from its output.",
             "Leave lean at None.",
         )
-    return learnt.PReLU.apply(input, weight, positive)
+    return apply(learnt.PReLU, input, weight, positive)
 
 
 @_public(CATALOGUE["swish"])
 def swish(input: Tensor, beta: Tensor | float = 1.0, lean: Lean = None) -> Tensor:
     """`beta`: one, or one per channel (dimension 1); a tensor of them can be learnt."""
     beta = _learnt("swish", beta, input)
-    if torch.compiler.is_compiling() or lean is False:
+    # In half precision the composition is faster, and rounds at every step.
+    plain = lean is False or (lean is None and input.dtype in (torch.float16, torch.bfloat16))
+    if torch.compiler.is_compiling() or plain:
         return input * torch.sigmoid(learnt.along_channels(beta, input) * input)
-    return learnt.Swish.apply(input, beta)
+    return apply(learnt.Swish, input, beta)
 
 
 @_public(CATALOGUE["jumprelu"])
@@ -200,7 +205,7 @@ def jumprelu(
     if bandwidth <= 0:
         raise WrongArgument.against("jumprelu", "bandwidth > 0", {"bandwidth": bandwidth})
     threshold = _learnt("jumprelu", threshold, input)
-    return learnt.JumpReLU.apply(input, threshold, bandwidth)
+    return apply(learnt.JumpReLU, input, threshold, bandwidth)
 
 
 @_public(CATALOGUE["rrelu"])
@@ -262,7 +267,7 @@ def crelu(input: Tensor, dim: int = 1, lean: Lean = None) -> Tensor:
     _divided("crelu", input, dim, 1)
     if torch.compiler.is_compiling() or lean is False:
         return SHAPED["crelu"].compute(input, dim=dim)
-    return halves.CReLU.apply(input, dim)
+    return apply(halves.CReLU, input, dim)
 
 
 @_public(SHAPED["maxout"])
@@ -272,7 +277,7 @@ def maxout(input: Tensor, pieces: int = 2, dim: int = -1, lean: Lean = None) -> 
     _divided("maxout", input, dim, pieces)
     if torch.compiler.is_compiling() or lean is False:
         return SHAPED["maxout"].compute(input, pieces=pieces, dim=dim)
-    return halves.Maxout.apply(input, pieces, dim)[0]
+    return apply(halves.Maxout, input, pieces, dim)[0]
 
 
 @_public(SHAPED["topk"])
@@ -292,9 +297,9 @@ def _gated(shaped: Shaped) -> Callable[..., Tensor]:
         _divided(shaped.name, input, dim, 2)
         if shaped.gate == "sigmoid":
             return F.glu(input, dim)
-        if torch.compiler.is_compiling() or lean is False:
+        if torch.compiler.is_compiling() or not lean:
             return shaped.compute(input, dim=dim)
-        return halves.Gated.apply(input, shaped.gate, dim)
+        return apply(halves.Gated, input, shaped.gate, dim)
 
     return function
 

@@ -11,13 +11,9 @@ from torch.nn.functional import gelu, silu
 
 from reluctant.activations.kernels.aten import silu_back
 from reluctant.activations.lean import pack, unpack
+from reluctant.activations.learnt import again
 
 _aten = torch.ops.aten
-
-
-def _at_once() -> bool:
-    """Whether a backward pass may write in place: nobody differentiates or transforms it."""
-    return not torch.is_grad_enabled() and torch._C._functorch.peek_interpreter_stack() is None
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Gated(Function):
         (z,) = ctx.saved_tensors
         gate = GATES[ctx.gate]
         value, shut = z.chunk(2, ctx.dim)
-        if not _at_once():
+        if again():
             back = gate.backward(gradient * value, shut)
             return torch.cat([gradient * gate.forward(shut), back], ctx.dim), None, None
         result = torch.empty_like(z)

@@ -12,6 +12,13 @@ from reluctant.activations.definition import Activation
 from reluctant.activations.kernels import Bound
 
 
+def apply(function: type[Function], *args: Any) -> Any:
+    """`function.apply(*args)`, without the 20 microseconds in which it looks at its signature."""
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*args)
+    return super(Function, function).apply(*args)  # type: ignore[misc]
+
+
 class Elementwise(Function):
     """Any elementwise function by its twin, keeping the one tensor that the twin asks for."""
 

@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import leaky_relu
 
-from reluctant.activations.kernels.aten import silu_back
+from reluctant.activations.lean import apply
 
 _aten = torch.ops.aten
 
@@ -29,6 +29,11 @@ def _summed(product: Tensor, parameter: Tensor) -> Tensor:
     dims = [dim for dim in range(product.dim()) if parameter.numel() == 1 or dim != 1]
     total = product.sum(dims) if dims else product
     return total.reshape(parameter.shape).to(parameter.dtype)
+
+
+def again() -> bool:
+    """Whether a backward pass is itself recorded or transformed, and may not write in place."""
+    return torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 class PReLU(Function):
@@ -53,8 +58,7 @@ class PReLU(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """The gradients of z and of the slopes."""
         kept, weight = ctx.saved_tensors
-        again = torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None
-        if again or not ctx.needs_input_grad[1] or gradient.device.type != "cpu":
+        if again() or not ctx.needs_input_grad[1] or gradient.device.type != "cpu":
             return *_prelu_back(gradient, kept, weight, ctx.positive), None
         return *_prelu_back_at_once(gradient, kept, weight, ctx.positive), None
 
@@ -101,9 +105,9 @@ def _prelu_back_at_once(
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
-    """The sum of a product, accurate also for half precision and many elements."""
+    """The sum of a product; a sum in half precision is taken in float32 by torch itself."""
     if a.dtype in (torch.float16, torch.bfloat16) or not (a.is_contiguous() and b.is_contiguous()):
-        return (a * b).sum(dtype=torch.float64 if a.dtype == torch.float64 else torch.float32)
+        return (a * b).sum()
     return torch.dot(a.view(-1), b.view(-1))
 
 
@@ -115,7 +119,7 @@ class Swish(Function):
     @staticmethod
     def forward(z: Tensor, beta: Tensor) -> Tensor:
         """The output at `z`."""
-        return sigmoid(along_channels(beta, z) * z) * z
+        return (along_channels(beta, z) * z).sigmoid_().mul_(z)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -127,12 +131,17 @@ class Swish(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of z and of beta."""
         z, beta = ctx.saved_tensors
-        inner = along_channels(beta, z) * z
-        gate = sigmoid(inner)
-        # d/dz = gate + inner gate', which is the slope of SiLU at beta z.
-        back = silu_back(gradient, inner)
-        turned = _aten.sigmoid_backward(gradient, gate) * z
-        return back, _summed(turned * z, beta)
+        scale = along_channels(beta, z)
+        if again():
+            gate = sigmoid(scale * z)
+            turned = _aten.sigmoid_backward(gradient, gate) * z
+            return gradient * gate + scale * turned, _summed(turned * z, beta)
+        gate = (scale * z).sigmoid_()
+        turned = _aten.sigmoid_backward(gradient, gate).mul_(z)
+        back = gate.mul_(gradient).addcmul_(scale, turned)
+        if beta.numel() == 1:
+            return back, _dot(turned, z).reshape(beta.shape).to(beta.dtype)
+        return back, _summed(turned.mul_(z), beta)
 
     @staticmethod
     def jvp(ctx: Any, along: Tensor | None, along_beta: Tensor | None) -> Tensor:
@@ -159,6 +168,8 @@ class JumpReLU(Function):
     @staticmethod
     def forward(z: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
         """The output at `z`."""
+        if _is_number(threshold):
+            return _aten.threshold(z, float(threshold), 0.0)
         return torch.where(z > along_channels(threshold, z), z, 0.0)
 
     @staticmethod
@@ -169,13 +180,30 @@ class JumpReLU(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         """The gradient of z, and the straight-through one of the threshold."""
         z, threshold = ctx.saved_tensors
+        half = ctx.bandwidth / 2
+        pull = None
+        if _is_number(threshold):
+            at = float(threshold)
+            back = _aten.threshold_backward(gradient, z, at)
+            if ctx.needs_input_grad[1]:
+                # What passes a hard tanh from one edge of the band to the other.
+                band = _aten.hardtanh_backward(gradient, z, at - half, at + half)
+                pull = (_summed(band, threshold) * (-at / ctx.bandwidth)).to(threshold.dtype)
+            return back, pull, None
         edge = along_channels(threshold, z)
-        band = (z - edge).abs() < ctx.bandwidth / 2
-        pull = torch.where(band, gradient, 0.0) * (-edge / ctx.bandwidth)
-        return torch.where(z > edge, gradient, 0.0), _summed(pull, threshold), None
+        if ctx.needs_input_grad[1]:
+            band = torch.where((z - edge).abs() < half, gradient, 0.0)
+            pull = _summed(band * (-edge / ctx.bandwidth), threshold)
+        return torch.where(z > edge, gradient, 0.0), pull, None
+
+
+def _is_number(parameter: Tensor) -> bool:
+    """Whether one number stands for it that can be read without waiting for a device."""
+    plain = torch._C._functorch.peek_interpreter_stack() is None
+    return parameter.numel() == 1 and parameter.device.type == "cpu" and plain
 
 
 class RReLU(Function):
@@ -210,4 +238,4 @@ def rrelu(z: Tensor, lower: float, upper: float, training: bool) -> Tensor:
     if not training:
         return leaky_relu(z, (lower + upper) / 2)
     seed = int(torch.randint(2**31 - 1, (), device="cpu"))
-    return RReLU.apply(z, seed, lower, upper)
+    return apply(RReLU, z, seed, lower, upper)

@@ -19,7 +19,9 @@ from torch.nn.functional import (
 )
 
 from reluctant.activations.exponential import ALPHA, SCALE
+from reluctant.activations.gated import mish as DEFINED_MISH
 from reluctant.activations.kernels.kernel import Kernel
+from reluctant.activations.kernels.tiles import in_tiles
 
 _aten = torch.ops.aten
 
@@ -33,8 +35,16 @@ def _squared_relu_back(gradient: Tensor, y: Tensor) -> Tensor:
         # The root has no slope at zero; the gradient there has.
         positive = y > 0
         return torch.where(positive, 2 * torch.where(positive, y, 1.0).sqrt(), 0.0) * gradient
-    # Where the square overflowed, the largest root there is: no infinity times zero.
-    return (4 * y).clamp(max=torch.finfo(y.dtype).max).sqrt() * gradient
+    return in_tiles(_squared_relu_back_into, gradient, y)
+
+
+def _squared_relu_back_into(gradient: Tensor, y: Tensor, out: Tensor) -> None:
+    # By the reciprocal root: torch.sqrt stumbles over what is nearly zero. Where the square
+    # overflowed, the largest root there is stands for infinity.
+    facts = torch.finfo(y.dtype)
+    square = y.clamp(facts.tiny, facts.max)
+    root = square.rsqrt().mul_(square).mul_(2)
+    out.copy_(_aten.threshold_backward(gradient, y, 0.0) * root)
 
 
 def _softplus_back(gradient: Tensor, y: Tensor, beta: float, threshold: float) -> Tensor:
@@ -53,6 +63,37 @@ def _penalized_tanh(z: Tensor) -> Tensor:
 def _penalized_tanh_back(gradient: Tensor, y: Tensor) -> Tensor:
     inner = _aten.leaky_relu_backward(gradient, y, 0.25, True)
     return _aten.tanh_backward(inner, leaky_relu(y, 4.0))
+
+
+def _mish(z: Tensor) -> Tensor:
+    return in_tiles(_mish_into, z)
+
+
+def _mish_back(gradient: Tensor, z: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        return gradient * DEFINED_MISH.derivative(z)
+    return in_tiles(_mish_back_into, gradient, z)
+
+
+def _mish_into(z: Tensor, out: Tensor) -> None:
+    """One exponential: tanh(log(1 + e)) is n / (n + 2) with n = e (e + 2)."""
+    e = z.clamp(max=_ALL).exp_()
+    n = e.add(2).mul_(e)
+    out.copy_(n.div_(n + 2).mul_(z))
+
+
+def _mish_back_into(gradient: Tensor, z: Tensor, out: Tensor) -> None:
+    """n / (n + 2) + z e / (1 + e) 4 (1 + n) / (n + 2)^2, where 1 + n is (1 + e)^2."""
+    low = z.clamp(max=_ALL)
+    e = low.exp()
+    rest = (e + 1).mul_(e).mul_(low).mul_(4)
+    n = e.add(2).mul_(e)
+    whole = n + 2
+    out.copy_(rest.div_(whole).add_(n).div_(whole) * gradient)
+
+
+# Above, the gate is open to float64's last digit.
+_ALL = 20.0
 
 
 def _softsign(z: Tensor) -> Tensor:
@@ -83,6 +124,9 @@ def _hardtanh_back(gradient: Tensor, y: Tensor, min_val: float, max_val: float) 
     return _aten.hardtanh_backward(gradient, y, min_val, max_val)
 
 
+# For functions that cost no more than reading and writing.
+_MANY = 4 << 20
+
 KERNELS: dict[str, Kernel] = {
     "leaky_relu": Kernel(
         leaky_relu,
@@ -90,10 +134,11 @@ KERNELS: dict[str, Kernel] = {
             gradient, y, negative_slope, True
         ),
         applies=lambda negative_slope: negative_slope >= 0,
+        free=_MANY,
     ),
-    "relu6": Kernel(relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0)),
-    "hardtanh": Kernel(hardtanh, _hardtanh_back),
-    "squared_relu": Kernel(_squared_relu, _squared_relu_back),
+    "relu6": Kernel(relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0), free=_MANY),
+    "hardtanh": Kernel(hardtanh, _hardtanh_back, free=_MANY),
+    "squared_relu": Kernel(_squared_relu, _squared_relu_back, free=None),
     "elu": Kernel(
         elu,
         lambda gradient, y, alpha: _aten.elu_backward(gradient, alpha, 1.0, 1.0, True, y),
@@ -112,9 +157,11 @@ KERNELS: dict[str, Kernel] = {
         softplus,
         _softplus_back,
         applies=lambda beta, threshold: beta > 0,
+        free=None,
     ),
-    "logsigmoid": Kernel(logsigmoid, _logsigmoid_back),
+    "logsigmoid": Kernel(logsigmoid, _logsigmoid_back, free=None),
     "penalized_tanh": Kernel(_penalized_tanh, _penalized_tanh_back),
+    "mish": Kernel(_mish, _mish_back, keeps="input"),
     "softsign": Kernel(_softsign, _softsign_back, keeps="input"),
     "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input"),
 }

@@ -17,15 +17,17 @@ class Kernel:
 
     `forward` maps z and the parameters to the output, of z's shape; `backward` maps the gradient
     of the output, what was kept and the parameters to the gradient of z, by operations that can
-    be differentiated again. `applies` tells for which parameters that is right. `free` says that
-    it is never slower than torch's own function: otherwise it is used with `lean=True` only.
+    be differentiated again. `applies` tells for which parameters that is right. `free` is the
+    number of elements from which it is not slower than torch's own function, the 25 microseconds
+    counted that a backward pass written in Python costs; below, and where it never is (None), it
+    is used with `lean=True` only. Measured: benchmarks/LOG.md.
     """
 
     forward: Callable[..., Tensor]
     backward: Callable[..., Tensor]
     keeps: Literal["input", "output"] = "output"
     applies: Callable[..., bool] = _always
-    free: bool = True
+    free: int | None = 1 << 20
 
     def bind(self, parameters: Mapping[str, float]) -> "Bound":
         """This kernel with its parameters filled in."""
