@@ -107,16 +107,18 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
             if inplace or fused is None or not fused.applies(**parameters):
                 return plain(input, **parameters, **({"inplace": True} if inplace else {}))
             return compiled.Fused.apply(input, fused, parameters)
-        activation.check(**parameters)
+        if activation.constraints:
+            activation.check(**parameters)
         if inplace:
             return _in_place(activation, native, input, parameters)
         if lean == "bit" and can_bit and input.dtype != torch.float64:
             whole = native or own.bind(parameters).forward
             return apply(OneBit, input, activation, whole)
         fits = kernel is not None and kernel.applies(**parameters)
-        worth = lean is True or (
-            lean is None and own.free is not None and input.numel() >= own.free
-        )
+        # In float64, where gradients are checked, exactness is worth more than time.
+        exact = input.dtype == torch.float64 and own.keeps == "input"
+        free = own.free is not None and (input.numel() >= own.free or exact)
+        worth = lean is True or (lean is not False and free)
         if lean is True and kernel is not None and not kernel.applies(**parameters):
             raise WrongArgument(
                 f"{activation.name} cannot be lean with "
@@ -167,7 +169,7 @@ def prelu(input: Tensor, weight: Tensor | float, lean: Lean = None) -> Tensor:
     """
     weight = _learnt("prelu", weight, input)
     if torch.compiler.is_compiling():
-        return compiled.prelu(input, weight, learnt.along_channels)
+        return compiled.FusedPReLU.apply(input, learnt.along_channels(weight, input))
     wanted = lean if lean is not None else input.device.type == "cpu"
     if not wanted or input.dim() == 0 or input.dtype != weight.dtype:
         return F.prelu(input, weight)

@@ -8,8 +8,8 @@ from torch import Tensor
 from reluctant.activations.definition import Activation, spelled
 
 # The tanh form of GELU is x sigmoid(2 u) with u = sqrt(2/pi) (x + 0.044715 x^3).
-_ROOT = sqrt(2 / pi)
-_CUBE = 0.044715
+ROOT = sqrt(2 / pi)
+CUBE = 0.044715
 
 
 def _gated(z: Tensor, inner: Tensor) -> Tensor:
@@ -48,11 +48,11 @@ def _gelu_slope(z: Tensor) -> Tensor:
 
 
 def _gelu_tanh_inner(z: Tensor) -> Tensor:
-    return 2 * _ROOT * z * (1 + _CUBE * z * z)
+    return 2 * ROOT * z * (1 + CUBE * z * z)
 
 
 def _gelu_tanh_slope(z: Tensor) -> Tensor:
-    return _gated_slope(_gelu_tanh_inner(z), 2 * _ROOT * z * (1 + 3 * _CUBE * z * z))
+    return _gated_slope(_gelu_tanh_inner(z), 2 * ROOT * z * (1 + 3 * CUBE * z * z))
 
 
 def _mish(z: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class Gated(Function):
         (z,) = ctx.saved_tensors
         gate = GATES[ctx.gate]
         value, shut = z.chunk(2, ctx.dim)
-        if again():
+        if again(gradient):
             back = gate.backward(gradient * value, shut)
             return torch.cat([gradient * gate.forward(shut), back], ctx.dim), None, None
         result = torch.empty_like(z)

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
@@ -149,13 +150,21 @@ def _by_code(
     """The derivative for each of the 2 ^ 17 outputs and sides there are."""
     z = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(dtype)
     z = z[z.isfinite()]
-    index = _code(native(z), z >= _minimum(activation)[0]).long()
-    slope = activation.derivative(z.double()).float()
-    low = torch.full((1 << 17,), torch.inf).scatter_reduce_(0, index, slope, "amin")
-    high = torch.full((1 << 17,), -torch.inf).scatter_reduce_(0, index, slope, "amax")
-    # What no finite input gives is not finite, or never comes.
-    middle = torch.where(low <= high, (low + high) / 2, 1.0)
-    return middle.to(dtype).to(device)
+    y, right = native(z), z >= _minimum(activation)[0]
+    slope = activation.derivative(z.double()).numpy()
+    table = np.ones(1 << 17)
+    for side in (False, True):
+        here = (right == side).numpy()
+        outputs, at = np.unique(y.double().numpy()[here], return_inverse=True)
+        low, high = np.full(len(outputs), np.inf), np.full(len(outputs), -np.inf)
+        np.minimum.at(low, at, slope[here])
+        np.maximum.at(high, at, slope[here])
+        # Vectors and single numbers may differ in the last bit: outputs in between can come too.
+        every = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(dtype)
+        every = every[every.isfinite()]
+        index = _code(every, torch.full(every.shape, side)).numpy()
+        table[index] = np.interp(every.double().numpy(), outputs, (low + high) / 2)
+    return torch.from_numpy(table).to(dtype).to(device)
 
 
 # Eight bytes of 0 or 1, read as one integer, times this: the eight bits meet in the top byte.

@@ -31,9 +31,13 @@ def _summed(product: Tensor, parameter: Tensor) -> Tensor:
     return total.reshape(parameter.shape).to(parameter.dtype)
 
 
-def again() -> bool:
+def again(gradient: Tensor) -> bool:
     """Whether a backward pass is itself recorded or transformed, and may not write in place."""
-    return torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None
+    return (
+        torch.is_grad_enabled()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._functorch.is_legacy_batchedtensor(gradient)
+    )
 
 
 class PReLU(Function):
@@ -58,7 +62,7 @@ class PReLU(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """The gradients of z and of the slopes."""
         kept, weight = ctx.saved_tensors
-        if again() or not ctx.needs_input_grad[1] or gradient.device.type != "cpu":
+        if again(gradient) or not ctx.needs_input_grad[1] or gradient.device.type != "cpu":
             return *_prelu_back(gradient, kept, weight, ctx.positive), None
         return *_prelu_back_at_once(gradient, kept, weight, ctx.positive), None
 
@@ -132,7 +136,7 @@ class Swish(Function):
         """The gradients of z and of beta."""
         z, beta = ctx.saved_tensors
         scale = along_channels(beta, z)
-        if again():
+        if again(gradient):
             gate = sigmoid(scale * z)
             turned = _aten.sigmoid_backward(gradient, gate) * z
             return gradient * gate + scale * turned, _summed(turned * z, beta)

@@ -9,17 +9,17 @@ from torch import Tensor, relu, sigmoid, tanh
 from torch.nn.functional import (
     celu,
     elu,
+    hardsigmoid,
     hardtanh,
     leaky_relu,
     logsigmoid,
     relu6,
     selu,
-    silu,
     softplus,
 )
 
+from reluctant.activations import gated
 from reluctant.activations.exponential import ALPHA, SCALE
-from reluctant.activations.gated import mish as DEFINED_MISH
 from reluctant.activations.kernels.kernel import Kernel
 from reluctant.activations.kernels.tiles import in_tiles
 
@@ -71,7 +71,7 @@ def _mish(z: Tensor) -> Tensor:
 
 def _mish_back(gradient: Tensor, z: Tensor) -> Tensor:
     if torch.is_grad_enabled():
-        return gradient * DEFINED_MISH.derivative(z)
+        return gradient * gated.mish.derivative(z)
     return in_tiles(_mish_back_into, gradient, z)
 
 
@@ -113,11 +113,48 @@ def silu_back(gradient: Tensor, z: Tensor) -> Tensor:
 
 
 def _quick_gelu(z: Tensor) -> Tensor:
-    return silu(1.702 * z) / 1.702
+    return (1.702 * z).sigmoid_().mul_(z)
 
 
 def _quick_gelu_back(gradient: Tensor, z: Tensor) -> Tensor:
-    return silu_back(gradient, 1.702 * z)
+    return silu_back(gradient, 1.702 * z.clamp(-_FAR, _FAR))
+
+
+def _gelu_tanh(z: Tensor) -> Tensor:
+    return in_tiles(_gelu_tanh_into, z)
+
+
+def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        return gradient * gated.gelu_tanh.derivative(z)
+    return in_tiles(_gelu_tanh_back_into, gradient, z)
+
+
+def _gelu_tanh_into(z: Tensor, out: Tensor) -> None:
+    """z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3): one exponential, and no tanh."""
+    inner = z.square().mul_(gated.CUBE).add_(1).mul_(z).mul_(2 * gated.ROOT)
+    out.copy_(inner.sigmoid_().mul_(z))
+
+
+def _gelu_tanh_back_into(gradient: Tensor, z: Tensor, out: Tensor) -> None:
+    # Further out the gate is shut or open to float64's last digit, and cubes would overflow.
+    z = z.clamp(-_FAR, _FAR)
+    cube = z.square().mul_(gated.CUBE)
+    rise = (cube * 3).add_(1).mul_(z).mul_(2 * gated.ROOT)
+    gate = cube.add_(1).mul_(z).mul_(2 * gated.ROOT).sigmoid_()
+    turn = (1 - gate).mul_(rise).add_(1)
+    out.copy_(gate.mul_(turn) * gradient)
+
+
+# exp(-1.7 * 440) is zero in float64 too.
+_FAR = 440.0
+
+
+def _hardsigmoid_back(gradient: Tensor, z: Tensor) -> Tensor:
+    # torch's own knows 1/6 to float32's digits only, and cannot be differentiated again.
+    if z.dtype == torch.float64 or torch.is_grad_enabled():
+        return _aten.hardtanh_backward(gradient, z, -3.0, 3.0) / 6
+    return _aten.hardsigmoid_backward(gradient, z)
 
 
 def _hardtanh_back(gradient: Tensor, y: Tensor, min_val: float, max_val: float) -> Tensor:
@@ -161,6 +198,9 @@ KERNELS: dict[str, Kernel] = {
     ),
     "logsigmoid": Kernel(logsigmoid, _logsigmoid_back, free=None),
     "penalized_tanh": Kernel(_penalized_tanh, _penalized_tanh_back),
+    # At any size: beyond 1e19 the gradients of torch's own are NaN.
+    "gelu_tanh": Kernel(_gelu_tanh, _gelu_tanh_back, keeps="input", free=0),
+    "hardsigmoid": Kernel(hardsigmoid, _hardsigmoid_back, keeps="input", free=_MANY),
     "mish": Kernel(_mish, _mish_back, keeps="input"),
     "softsign": Kernel(_softsign, _softsign_back, keeps="input"),
     "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input"),

@@ -4,7 +4,6 @@ On the CPU Inductor keeps a comparison for the backward pass as booleans, and st
 one: ten times slower than the arithmetic. Signs and minima stay in vector registers.
 """
 
-from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -68,6 +67,12 @@ KERNELS: dict[str, Kernel] = {
         lambda z, min_val, max_val: z.clamp(min_val, max_val),
         lambda gradient, y, min_val, max_val: gradient * _between(y, min_val, max_val),
     ),
+    "threshold": Kernel(
+        # A jump, which no minimum makes; booleans that are used at once cost nothing.
+        lambda z, threshold, value: torch.where(z > threshold, z, value),
+        lambda gradient, z, threshold, value: gradient * _above(z, threshold),
+        keeps="input",
+    ),
     "squared_relu": Kernel(
         lambda z: z.clamp(min=0) * z.clamp(min=0),
         lambda gradient, z: gradient * (2 * z.clamp(min=0)),
@@ -101,7 +106,24 @@ class Fused(Function):
         return ctx.kernel.backward(gradient, kept, **ctx.parameters), None, None
 
 
-def prelu(z: Tensor, weight: Tensor, shaped: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """max(z, 0) + a min(z, 0), the slopes of `weight` along the channels."""
-    low = z.clamp(max=0)
-    return Fused.apply(z, KERNELS["relu"], {}) + shaped(weight, z) * low
+class FusedPReLU(Function):
+    """max(z, 0) + a min(z, 0) with slopes that are learnt, shaped to go with z."""
+
+    @staticmethod
+    def forward(z: Tensor, slopes: Tensor) -> Tensor:
+        """The output at `z`."""
+        return z.clamp(min=0) + slopes * z.clamp(max=0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Keep the input."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of z and of the slopes."""
+        z, slopes = ctx.saved_tensors
+        above = _above(z)
+        dims = [dim for dim in range(z.dim()) if slopes.shape[dim] == 1]
+        back = gradient * (above + (1 - above) * slopes)
+        return back, (gradient * z.clamp(max=0)).sum(dims, keepdim=True)
