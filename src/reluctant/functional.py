@@ -9,15 +9,21 @@ All take a keyword `lean`, how little to keep for the backward pass:
     False   what torch keeps
 
 What each costs is in benchmarks/LOG.md. Under `torch.compile` the compiler decides what is kept.
+torch's functions are imported by name: `run --swap` replaces those names later, and not for us.
 """
 
 from collections.abc import Callable
 from functools import wraps
+from types import BuiltinFunctionType
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, sigmoid
+from torch import rrelu as _rrelu
+from torch import rrelu_ as _rrelu_
+from torch.nn.functional import gelu as _gelu
+from torch.nn.functional import glu as _glu
+from torch.nn.functional import prelu as _prelu
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from reluctant.activations import CATALOGUE, SHAPED, Activation, Shaped, halves, learnt, lookup
@@ -71,10 +77,12 @@ def spellings(activation: Activation) -> tuple[Callable[..., Tensor], ...]:
 def _native(activation: Activation) -> Callable[..., Tensor] | None:
     """torch's own function for it."""
     if activation.name == "gelu_tanh":
-        return lambda input: F.gelu(input, approximate="tanh")
+        return lambda input: _gelu(input, approximate="tanh")
     if activation.differentiable:
         return activation.compute
-    return next(iter(spellings(activation)), None)
+    found = [at for at in spellings(activation) if not at.__name__.endswith("_")]
+    # torch's functions written in Python look up others by name, and that may be replaced.
+    return next((at for at in found if isinstance(at, BuiltinFunctionType)), (*found, None)[0])
 
 
 def _own_arithmetic(activation: Activation) -> Kernel:
@@ -91,7 +99,8 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
     native = _native(activation)
     kernel = aten.KERNELS.get(activation.name)
     own = kernel or _own_arithmetic(activation)
-    plain = native or activation.compute
+    torchs = spellings(activation)
+    whole = (*torchs, native or activation.compute)[0]
     fused = compiled.KERNELS.get(activation.name)
     can_bit = activation.name in ONE_BIT
     slots = (*activation.parameters, "inplace")
@@ -105,15 +114,14 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
         parameters = activation.values(**given)
         if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
             if inplace or fused is None or not fused.applies(**parameters):
-                return plain(input, **parameters, **({"inplace": True} if inplace else {}))
+                return whole(input, **parameters, **({"inplace": True} if inplace else {}))
             return compiled.Fused.apply(input, fused, parameters)
         if activation.constraints:
             activation.check(**parameters)
         if inplace:
-            return _in_place(activation, native, input, parameters)
+            return _in_place(activation, torchs, input, parameters)
         if lean == "bit" and can_bit and input.dtype != torch.float64:
-            whole = native or own.bind(parameters).forward
-            return apply(OneBit, input, activation, whole)
+            return apply(OneBit, input, activation, native or own.bind(parameters).forward)
         fits = kernel is not None and kernel.applies(**parameters)
         # In float64, where gradients are checked, exactness is worth more than time.
         exact = input.dtype == torch.float64 and own.keeps == "input"
@@ -138,13 +146,13 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
 
 def _in_place(
     activation: Activation,
-    native: Callable[..., Tensor] | None,
+    torchs: tuple[Callable[..., Tensor], ...],
     input: Tensor,
     parameters: dict[str, float],
 ) -> Tensor:
-    if native is None:
-        raise WrongArgument(f"{activation.name} has no in-place form.", "Leave out inplace=True.")
-    return native(input, **parameters, inplace=True)
+    for function in torchs[:1]:
+        return function(input, **parameters, inplace=True)
+    raise WrongArgument(f"{activation.name} has no in-place form.", "Leave out inplace=True.")
 
 
 def _learnt(name: str, parameter: Any, input: Tensor) -> Tensor:
@@ -172,9 +180,9 @@ def prelu(input: Tensor, weight: Tensor | float, lean: Lean = None) -> Tensor:
         return compiled.FusedPReLU.apply(input, learnt.along_channels(weight, input))
     wanted = lean if lean is not None else input.device.type == "cpu"
     if not wanted or input.dim() == 0 or input.dtype != weight.dtype:
-        return F.prelu(input, weight)
+        return _prelu(input, weight)
     if torch._C._functorch.peek_interpreter_stack() is not None:
-        return F.prelu(input, weight)
+        return _prelu(input, weight)
     positive = bool((weight.detach() > 0).all())
     if lean is True and not positive:
         raise WrongArgument(
@@ -192,7 +200,7 @@ def swish(input: Tensor, beta: Tensor | float = 1.0, lean: Lean = None) -> Tenso
     # In half precision the composition is faster, and rounds at every step.
     plain = lean is False or (lean is None and input.dtype in (torch.float16, torch.bfloat16))
     if torch.compiler.is_compiling() or plain:
-        return input * torch.sigmoid(learnt.along_channels(beta, input) * input)
+        return input * sigmoid(learnt.along_channels(beta, input) * input)
     return apply(learnt.Swish, input, beta)
 
 
@@ -225,7 +233,7 @@ def rrelu(
     """
     CATALOGUE["rrelu"].check(lower=lower, upper=upper)
     if inplace or lean is not True or not training or torch.compiler.is_compiling():
-        return F.rrelu(input, lower, upper, training, inplace)
+        return (_rrelu_ if inplace else _rrelu)(input, lower, upper, training)
     if lower <= 0:
         raise WrongArgument.against("rrelu with lean=True", "lower > 0", {"lower": lower})
     return learnt.rrelu(input, lower, upper, training)
@@ -298,7 +306,7 @@ def _gated(shaped: Shaped) -> Callable[..., Tensor]:
         """(..., 2 U, ...) to (..., U, ...): the first half times the gate of the second."""
         _divided(shaped.name, input, dim, 2)
         if shaped.gate == "sigmoid":
-            return F.glu(input, dim)
+            return _glu(input, dim)
         if torch.compiler.is_compiling() or not lean:
             return shaped.compute(input, dim=dim)
         return apply(halves.Gated, input, shaped.gate, dim)

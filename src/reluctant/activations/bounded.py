@@ -4,6 +4,8 @@ from math import inf, pi
 
 import torch
 from torch import Tensor
+from torch import sigmoid as _sigmoid
+from torch import tanh as _tanh
 
 from reluctant.activations.definition import Activation, spelled
 
@@ -27,8 +29,8 @@ sigmoid = Activation(
     module="Sigmoid",
     formula="1/(1 + exp(-z))",
     latex=r"\frac{1}{1 + e^{-z}}",
-    compute=torch.sigmoid,
-    derivative=lambda z: torch.sigmoid(z) * torch.sigmoid(-z),
+    compute=_sigmoid,
+    derivative=lambda z: _sigmoid(z) * _sigmoid(-z),
     from_output=lambda y: y * (1 - y),
     reference="Verhulst 1845; in networks Rumelhart, Hinton and Williams 1986",
     aliases=("logistic",),
@@ -41,7 +43,7 @@ tanh = Activation(
     module="Tanh",
     formula="tanh(z)",
     latex=r"\tanh z",
-    compute=torch.tanh,
+    compute=_tanh,
     derivative=_sech2,
     from_output=lambda y: (1 - y) * (1 + y),
     reference="LeCun et al. 1998, Efficient BackProp, section 4.4",
@@ -91,7 +93,7 @@ logsigmoid = Activation(
     formula="-log(1 + exp(-z))",
     latex=r"-\log(1 + e^{-z})",
     compute=lambda z: z.clamp(max=0) - torch.exp(-z.abs()).log1p(),
-    derivative=lambda z: torch.sigmoid(-z),
+    derivative=lambda z: _sigmoid(-z),
     from_output=lambda y: -torch.expm1(y),
     reference="torch.nn.LogSigmoid",
     calls=("nn.functional.logsigmoid",),
@@ -117,7 +119,7 @@ penalized_tanh = Activation(
     module="PenalizedTanh",
     formula="Piecewise((tanh(z), z > 0), (tanh(z)/4, True))",
     latex=r"\tanh z \text{ if } z > 0 \text{ else } \tfrac{1}{4} \tanh z",
-    compute=lambda z: torch.tanh(z) * _penalty(z),
+    compute=lambda z: _tanh(z) * _penalty(z),
     derivative=lambda z: _sech2(z) * _penalty(z),
     from_output=lambda y: (1 - y / _penalty(y)) * (1 + y / _penalty(y)) * _penalty(y),
     reference="Xu, Huang and Li 2016, arXiv 1602.05980, equation 10",

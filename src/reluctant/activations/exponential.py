@@ -3,7 +3,7 @@
 from math import inf
 
 import torch
-from torch import Tensor
+from torch import Tensor, sigmoid
 
 from reluctant.activations.definition import Activation, spelled
 
@@ -78,7 +78,7 @@ softplus = Activation(
     compute=lambda z, beta, threshold: (
         (_low(-(beta * z).abs()).exp().log1p() / beta) + z.clamp(min=0)
     ),
-    derivative=lambda z, beta, threshold: torch.sigmoid(beta * z),
+    derivative=lambda z, beta, threshold: sigmoid(beta * z),
     from_output=lambda y, beta, threshold: -torch.expm1(-beta * y),
     reference="Dugas et al. 2001, Incorporating second-order functional knowledge, equation 5",
     calls=spelled("softplus"),

@@ -7,7 +7,7 @@ instead of a tensor of z's size that is then summed.
 from typing import Any
 
 import torch
-from torch import Tensor, prelu, sigmoid
+from torch import Tensor, prelu, sigmoid, sigmoid_
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import leaky_relu
@@ -110,7 +110,8 @@ def _prelu_back_at_once(
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     """The sum of a product; a sum in half precision is taken in float32 by torch itself."""
-    if a.dtype in (torch.float16, torch.bfloat16) or not (a.is_contiguous() and b.is_contiguous()):
+    half = a.dtype in (torch.float16, torch.bfloat16)
+    if half or a.dtype != b.dtype or not (a.is_contiguous() and b.is_contiguous()):
         return (a * b).sum()
     return torch.dot(a.view(-1), b.view(-1))
 
@@ -123,7 +124,7 @@ class Swish(Function):
     @staticmethod
     def forward(z: Tensor, beta: Tensor) -> Tensor:
         """The output at `z`."""
-        return (along_channels(beta, z) * z).sigmoid_().mul_(z)
+        return sigmoid_(along_channels(beta, z) * z).mul_(z)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -140,7 +141,7 @@ class Swish(Function):
             gate = sigmoid(scale * z)
             turned = _aten.sigmoid_backward(gradient, gate) * z
             return gradient * gate + scale * turned, _summed(turned * z, beta)
-        gate = (scale * z).sigmoid_()
+        gate = sigmoid_(scale * z)
         turned = _aten.sigmoid_backward(gradient, gate).mul_(z)
         back = gate.mul_(gradient).addcmul_(scale, turned)
         if beta.numel() == 1:

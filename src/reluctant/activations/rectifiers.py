@@ -4,6 +4,7 @@ from math import inf
 
 import torch
 from torch import Tensor
+from torch import relu as _relu
 
 from reluctant.activations.definition import Activation, Interval, spelled
 
@@ -124,7 +125,7 @@ squared_relu = Activation(
     module="SquaredReLU",
     formula="Max(z, 0)**2",
     latex=r"\max(z, 0)^2",
-    compute=lambda z: z.relu().square(),
+    compute=lambda z: _relu(z).square(),
     differentiable=True,
     derivative=lambda z: 2 * z.clamp(min=0),
     reference="So et al. 2021, arXiv 2109.08668, section 3",

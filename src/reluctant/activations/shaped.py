@@ -4,17 +4,21 @@ Those that split their input take its halves along `dim`, as torch's GLU does: f
 then what goes into the gate.
 """
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, relu, sigmoid
+from torch.nn.functional import gelu, silu
 
 from reluctant.activations.definition import Shaped
+
+_GATES: dict[str, Callable[[Tensor], Tensor]]
+_GATES = {"sigmoid": sigmoid, "relu": relu, "gelu": gelu, "silu": silu}
 
 
 def _gated(z: Tensor, gate: str, dim: int) -> Tensor:
     value, shut = z.chunk(2, dim)
-    opened: Tensor = getattr(F, gate)(shut)
-    return value * opened
+    return value * _GATES[gate](shut)
 
 
 def _maxout(z: Tensor, pieces: int, dim: int) -> Tensor:
@@ -33,7 +37,7 @@ crelu = Shaped(
     shape="twice as wide",
     formula="Max(z, 0), Max(-z, 0)",
     latex=r"(\max(z, 0), \max(-z, 0))",
-    compute=lambda z, dim: torch.cat([torch.relu(z), torch.relu(-z)], dim),
+    compute=lambda z, dim: torch.cat([relu(z), relu(-z)], dim),
     reference="Shang et al. 2016, arXiv 1603.05201, equation 2",
     dim=1,
 )

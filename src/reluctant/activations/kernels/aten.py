@@ -1,20 +1,18 @@
 """Twins made of torch's own kernels: the algebra that eager PyTorch leaves undone.
 
 What is not here is delegated: torch's own function is at the limit already (ReLU, SiLU, GELU,
-Hardswish, Mish in eager mode), and its autograd keeps no more than ours could exactly.
+Hardswish), and its autograd keeps no more than ours could exactly.
 """
 
 import torch
-from torch import Tensor, relu, sigmoid, tanh
+from torch import Tensor, celu, relu, selu, sigmoid, sigmoid_, tanh
 from torch.nn.functional import (
-    celu,
     elu,
     hardsigmoid,
     hardtanh,
     leaky_relu,
     logsigmoid,
     relu6,
-    selu,
     softplus,
 )
 
@@ -113,7 +111,7 @@ def silu_back(gradient: Tensor, z: Tensor) -> Tensor:
 
 
 def _quick_gelu(z: Tensor) -> Tensor:
-    return (1.702 * z).sigmoid_().mul_(z)
+    return sigmoid_(1.702 * z).mul_(z)
 
 
 def _quick_gelu_back(gradient: Tensor, z: Tensor) -> Tensor:
@@ -133,7 +131,7 @@ def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
 def _gelu_tanh_into(z: Tensor, out: Tensor) -> None:
     """z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3): one exponential, and no tanh."""
     inner = z.square().mul_(gated.CUBE).add_(1).mul_(z).mul_(2 * gated.ROOT)
-    out.copy_(inner.sigmoid_().mul_(z))
+    out.copy_(sigmoid_(inner).mul_(z))
 
 
 def _gelu_tanh_back_into(gradient: Tensor, z: Tensor, out: Tensor) -> None:
@@ -141,7 +139,7 @@ def _gelu_tanh_back_into(gradient: Tensor, z: Tensor, out: Tensor) -> None:
     z = z.clamp(-_FAR, _FAR)
     cube = z.square().mul_(gated.CUBE)
     rise = (cube * 3).add_(1).mul_(z).mul_(2 * gated.ROOT)
-    gate = cube.add_(1).mul_(z).mul_(2 * gated.ROOT).sigmoid_()
+    gate = sigmoid_(cube.add_(1).mul_(z).mul_(2 * gated.ROOT))
     turn = (1 - gate).mul_(rise).add_(1)
     out.copy_(gate.mul_(turn) * gradient)
 
