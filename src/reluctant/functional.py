@@ -18,9 +18,10 @@ from types import BuiltinFunctionType
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, sigmoid
+from torch import Tensor
 from torch import rrelu as _rrelu
 from torch import rrelu_ as _rrelu_
+from torch import sigmoid as _sigmoid
 from torch.nn.functional import gelu as _gelu
 from torch.nn.functional import glu as _glu
 from torch.nn.functional import prelu as _prelu
@@ -120,12 +121,12 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
             activation.check(**parameters)
         if inplace:
             return _in_place(activation, torchs, input, parameters)
-        if lean == "bit" and can_bit and input.dtype != torch.float64:
+        if lean == "bit" and can_bit and input.dtype != torch.float64 and not _transformed():
             return apply(OneBit, input, activation, native or own.bind(parameters).forward)
         fits = kernel is not None and kernel.applies(**parameters)
         # In float64, where gradients are checked, exactness is worth more than time.
-        exact = input.dtype == torch.float64 and own.keeps == "input"
-        free = own.free is not None and (input.numel() >= own.free or exact)
+        exact = input.dtype == torch.float64 and own.exact
+        free = exact or (own.free is not None and input.numel() >= own.free)
         worth = lean is True or (lean is not False and free)
         if lean is True and kernel is not None and not kernel.applies(**parameters):
             raise WrongArgument(
@@ -155,6 +156,11 @@ def _in_place(
     raise WrongArgument(f"{activation.name} has no in-place form.", "Leave out inplace=True.")
 
 
+def _transformed() -> bool:
+    """Whether a transform of torch.func is at work, which cannot look into packed bits."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def _learnt(name: str, parameter: Any, input: Tensor) -> Tensor:
     """A learnt parameter as a tensor that goes with the input's channels."""
     if not isinstance(parameter, Tensor):
@@ -181,7 +187,7 @@ def prelu(input: Tensor, weight: Tensor | float, lean: Lean = None) -> Tensor:
     wanted = lean if lean is not None else input.device.type == "cpu"
     if not wanted or input.dim() == 0 or input.dtype != weight.dtype:
         return _prelu(input, weight)
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if _transformed() or weight.is_meta:
         return _prelu(input, weight)
     positive = bool((weight.detach() > 0).all())
     if lean is True and not positive:
@@ -200,7 +206,7 @@ def swish(input: Tensor, beta: Tensor | float = 1.0, lean: Lean = None) -> Tenso
     # In half precision the composition is faster, and rounds at every step.
     plain = lean is False or (lean is None and input.dtype in (torch.float16, torch.bfloat16))
     if torch.compiler.is_compiling() or plain:
-        return input * sigmoid(learnt.along_channels(beta, input) * input)
+        return input * _sigmoid(learnt.along_channels(beta, input) * input)
     return apply(learnt.Swish, input, beta)
 
 
@@ -231,8 +237,11 @@ def rrelu(
 
     Lean, it keeps a seed in place of the slopes, and needs them above zero.
     """
-    CATALOGUE["rrelu"].check(lower=lower, upper=upper)
-    if inplace or lean is not True or not training or torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling():
+        CATALOGUE["rrelu"].check(lower=lower, upper=upper)
+    if not (training or inplace):
+        return learnt.rrelu(input, lower, upper, training)
+    if inplace or lean is not True or torch.compiler.is_compiling():
         return (_rrelu_ if inplace else _rrelu)(input, lower, upper, training)
     if lower <= 0:
         raise WrongArgument.against("rrelu with lean=True", "lower > 0", {"lower": lower})
@@ -283,9 +292,10 @@ def crelu(input: Tensor, dim: int = 1, lean: Lean = None) -> Tensor:
 @_public(SHAPED["maxout"])
 def maxout(input: Tensor, pieces: int = 2, dim: int = -1, lean: Lean = None) -> Tensor:
     """(..., pieces U, ...) to (..., U, ...) along `dim`, the first pieces of all units first."""
-    SHAPED["maxout"].check(pieces=pieces)
+    if not torch.compiler.is_compiling():
+        SHAPED["maxout"].check(pieces=pieces)
     _divided("maxout", input, dim, pieces)
-    if torch.compiler.is_compiling() or lean is False:
+    if torch.compiler.is_compiling() or lean is False or _transformed():
         return SHAPED["maxout"].compute(input, pieces=pieces, dim=dim)
     return apply(halves.Maxout, input, pieces, dim)[0]
 

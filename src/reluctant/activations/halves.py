@@ -10,7 +10,7 @@ from torch.autograd import Function
 from torch.nn.functional import gelu, silu
 
 from reluctant.activations.kernels.aten import silu_back
-from reluctant.activations.lean import pack, unpack
+from reluctant.activations.lean import laid_out, pack, unpack
 from reluctant.activations.learnt import again
 
 _aten = torch.ops.aten
@@ -125,7 +125,8 @@ class Maxout(Function):
         if ctx.pieces > 2:
             parts = [torch.where(which == at, gradient, 0.0) for at in range(ctx.pieces)]
             return torch.cat(parts, ctx.dim), None, None
-        first = torch.where(unpack(which, gradient.numel()).view(gradient.shape), gradient, 0.0)
+        is_first = unpack(which, gradient.numel()).view(gradient.shape)
+        first = torch.where(laid_out(is_first, gradient), gradient, 0.0)
         return torch.cat([first, gradient - first], ctx.dim), None, None
 
     @staticmethod

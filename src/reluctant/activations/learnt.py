@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, prelu, sigmoid, sigmoid_
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import leaky_relu
 
 from reluctant.activations.lean import apply
@@ -166,9 +165,10 @@ class JumpReLU(Function):
     """z where z > threshold, otherwise 0, with a pseudo-derivative for the threshold.
 
     -(threshold / bandwidth) in the band |z - threshold| < bandwidth / 2, else 0: Rajamanoharan
-    et al. 2024, arXiv 2407.14435, equation 11. Not the derivative of anything, so not
-    differentiable again.
+    et al. 2024, arXiv 2407.14435, equation 11.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(z: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
@@ -184,7 +184,6 @@ class JumpReLU(Function):
         ctx.save_for_backward(z, threshold)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
         """The gradient of z, and the straight-through one of the threshold."""
         z, threshold = ctx.saved_tensors
@@ -207,8 +206,9 @@ class JumpReLU(Function):
 
 def _is_number(parameter: Tensor) -> bool:
     """Whether one number stands for it that can be read without waiting for a device."""
-    plain = torch._C._functorch.peek_interpreter_stack() is None
-    return parameter.numel() == 1 and parameter.device.type == "cpu" and plain
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+        return False
+    return parameter.numel() == 1 and parameter.device.type == "cpu"
 
 
 class RReLU(Function):

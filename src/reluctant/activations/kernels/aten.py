@@ -198,7 +198,7 @@ KERNELS: dict[str, Kernel] = {
     "penalized_tanh": Kernel(_penalized_tanh, _penalized_tanh_back),
     # At any size: beyond 1e19 the gradients of torch's own are NaN.
     "gelu_tanh": Kernel(_gelu_tanh, _gelu_tanh_back, keeps="input", free=0),
-    "hardsigmoid": Kernel(hardsigmoid, _hardsigmoid_back, keeps="input", free=_MANY),
+    "hardsigmoid": Kernel(hardsigmoid, _hardsigmoid_back, keeps="input", free=None, exact=True),
     "mish": Kernel(_mish, _mish_back, keeps="input"),
     "softsign": Kernel(_softsign, _softsign_back, keeps="input"),
     "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input"),

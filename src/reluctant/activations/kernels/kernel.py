@@ -20,7 +20,8 @@ class Kernel:
     be differentiated again. `applies` tells for which parameters that is right. `free` is the
     number of elements from which it is not slower than torch's own function, the 25 microseconds
     counted that a backward pass written in Python costs; below, and where it never is (None), it
-    is used with `lean=True` only. Measured: benchmarks/LOG.md.
+    is used with `lean=True` only. Measured: benchmarks/LOG.md. `exact` says that torch's own is
+    wrong in float64's last digits, so that there the twin is used whatever it costs.
     """
 
     forward: Callable[..., Tensor]
@@ -28,6 +29,7 @@ class Kernel:
     keeps: Literal["input", "output"] = "output"
     applies: Callable[..., bool] = _always
     free: int | None = 1 << 20
+    exact: bool = False
 
     def bind(self, parameters: Mapping[str, float]) -> "Bound":
         """This kernel with its parameters filled in."""

@@ -1,0 +1,94 @@
+"""Compiled, exported and converted: the same as in eager mode."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tests.functional.cases import LEANS, USUAL, Case, gradient, over
+from tests.functional.test_values import extremes
+from torch import Tensor, nn
+
+SLOW = (
+    "relu", "leaky_relu", "prelu", "relu6", "squared_relu", "mish", "gelu_tanh", "swiglu", "maxout"
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+def inputs(case: Case) -> Tensor:
+    """(2, 6, n), the kinks among them where a function has some."""
+    z = case.inputs(torch.float32).view(2, 6, 4)
+    edges = list(case.edges())
+    if case.name == "jumprelu":
+        edges = case.learnt(torch.float32)[0].tolist()
+    return torch.cat([z, *(torch.full((2, 6, 1), edge) for edge in edges)], 2)
+
+
+def gradients(net: nn.Module, z: Tensor) -> list[Tensor]:
+    z = z.detach().requires_grad_()
+    return list(torch.autograd.grad(net(z).sum(), [z, *net.parameters()]))
+
+
+def check_compiled(case: Case, backend: str) -> None:
+    net, z = case.module(), inputs(case)
+    compiled = torch.compile(net, fullgraph=True, backend=backend)
+    torch.testing.assert_close(compiled(z), net(z))
+    wanted, got = gradients(net, z), gradients(compiled, z)
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=2e-6)
+    for at, slope in enumerate(case.edges().values(), start=4):
+        assert got[0][..., at].flatten().tolist() == pytest.approx([slope] * 12, abs=1e-6)
+
+
+@over(USUAL)
+def test_compiled(case: Case) -> None:
+    check_compiled(case, "aot_eager")
+
+
+@pytest.mark.slow
+@over([Case(name) for name in SLOW])
+def test_compiled_to_machine_code(case: Case) -> None:
+    check_compiled(case, "inductor")
+
+
+@over(USUAL)
+def test_no_finite_input_gives_a_nan(case: Case) -> None:
+    net = case.module()
+    compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
+    for dtype in (torch.float32, torch.bfloat16):
+        net.to(dtype)
+        z = extremes(case, dtype)
+        assert not compiled(z).isnan().any()
+        bad = z[gradient(compiled, z).isnan()].tolist()
+        assert not bad, f"gradient in {dtype} at {bad[:3]}"
+
+
+@pytest.mark.parametrize("lean", LEANS)
+@over([Case(name) for name in ("leaky_relu", "silu", "softplus", "prelu", "crelu", "maxout")])
+def test_what_is_kept_is_the_compilers_choice(case: Case, lean: object) -> None:
+    """`lean` breaks no graph."""
+    net, z = case.module(lean=lean), inputs(case)
+    compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(gradient(compiled, z), gradient(net, z), rtol=1e-5, atol=2e-4)
+
+
+@over(USUAL)
+def test_exported(case: Case) -> None:
+    net, z = case.module(), inputs(case)
+    program = torch.export.export(net, (z,))
+    torch.testing.assert_close(program.module()(z), net(z))
+
+
+@over(USUAL)
+def test_onnx(case: Case, tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"`pip install {package}` to test it")
+    program = torch.onnx.export(case.module(), (inputs(case),), dynamo=True)
+    program.save(tmp_path / "net.onnx")
