@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from tests.functional.cases import CASES, Case, over
+from tests.functional.cases import CASES, ELEMENTWISE, Case, over
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from reluctant import functional
+from reluctant.activations import Activation
 from reluctant.activations.kernels import aten, compiled
 from reluctant.activations.kernels.kernel import Kernel
 from reluctant.activations.lean import Elementwise, apply
@@ -60,6 +61,25 @@ def test_a_parameter_per_channel(name: str, lean: functional.Lean, shape: tuple[
         call = lambda z, weight: functional.function(name)(z, weight, lean=lean)  # noqa: E731
         assert gradcheck(call, (z, weight), check_forward_ad=True)
         assert gradgradcheck(call, (z, weight))
+
+
+def straight(case: Case) -> bool:
+    return isinstance(case.of, Activation) and case.of.piecewise_linear
+
+
+@over([case for case in ELEMENTWISE if straight(case)])
+def test_rectifiers_have_no_second_order_effect(case: Case) -> None:
+    z = case.inputs().requires_grad_()
+    (first,) = torch.autograd.grad(case.call()(z, *case.learnt()).sum(), z, create_graph=True)
+    if first.requires_grad:
+        (second,) = torch.autograd.grad(first.sum(), z, allow_unused=True)
+        assert second is None or (second == 0).all()
+
+
+@over([case for case in ELEMENTWISE if not straight(case)])
+def test_the_others_have_one(case: Case) -> None:
+    z = torch.linspace(-2, 2, 401, dtype=torch.float64)
+    assert case.defined(z)[1].diff().abs().count_nonzero() > 100
 
 
 def test_prelu_is_lean_only_with_slopes_above_zero() -> None:
