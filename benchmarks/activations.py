@@ -4,16 +4,17 @@
 
 Nanoseconds an element, forward and backward with autograd, one thread, the output held as the
 next layer would hold it; in brackets the multiple of L, the limit that memory traffic sets, taken
-in turn with them: `a.copy_(b)` and `torch.add(b, c, out=a)`. Medians of repetitions in turn;
-*ratio* is the median of ours by torch's, round by round, with the quarter points. A function that
-torch lacks is held against what one would write without us. glibc's allocator is told to keep what
-it has (the program starts itself again with MALLOC_ settings): page faults would cost more than
-any function. Bytes kept are in `reluctant functions`.
+in turn with them: `a.copy_(b)` and `torch.add(b, c, out=a)`. Medians of repetitions in random
+order; *ratio* is the median of ours by torch's, round by round, with the quarter points. A
+function that torch lacks is held against what one would write without us. glibc's allocator is
+told to keep what it has (the program starts itself again with MALLOC_ settings): page faults
+would cost more than any function. Bytes kept are in `reluctant functions`.
 """
 
 import argparse
 import json
 import os
+import random
 import sys
 import time
 import warnings
@@ -138,8 +139,12 @@ def measured(name: str, size: str, kind: str, repetitions: int, compiled: bool) 
     }
     times: dict[str, list[float]] = {way: [] for way in ways}
     order = list(ways)
-    for turn in range(repetitions):
-        for way in order if turn % 2 else reversed(order):
+    shuffled = random.Random(0)
+    # Small tensors are noisier, and cost less.
+    for _ in range(repetitions * max(1, SIZES["4Mi"] // count)):
+        # Whatever went before leaves its traces in the caches.
+        shuffled.shuffle(order)
+        for way in order:
             began = time.perf_counter()
             ways[way]()
             times[way].append((time.perf_counter() - began) / count * 1e9)
@@ -212,7 +217,7 @@ def main() -> None:
     everything = []
     for kind in args.dtypes:
         for size in args.sizes:
-            print(f"\n{size} elements, {kind}, n = {args.repetitions}")
+            print(f"\n{size} elements, {kind}, n >= {args.repetitions}")
             for name in names:
                 key = (name, size, kind, args.compiled)
                 if key not in known:

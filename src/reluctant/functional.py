@@ -13,7 +13,7 @@ torch's functions are imported by name: `run --swap` replaces those names later,
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import reduce, wraps
 from types import BuiltinFunctionType
 from typing import Any, Literal
 
@@ -113,7 +113,7 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
             raise TypeError(f"{activation.name}() takes input, {', '.join(slots)} and lean")
         inplace = given.pop("inplace", False)
         parameters = activation.values(**given)
-        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        if _emitted():
             if inplace or fused is None or not fused.applies(**parameters):
                 return whole(input, **parameters, **({"inplace": True} if inplace else {}))
             return compiled.Fused.apply(input, fused, parameters)
@@ -126,7 +126,7 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
         fits = kernel is not None and kernel.applies(**parameters)
         # In float64, where gradients are checked, exactness is worth more than time.
         exact = input.dtype == torch.float64 and own.exact
-        free = exact or (own.free is not None and input.numel() >= own.free)
+        free = exact or (own.free is not None and input.nbytes >= 4 * own.free)
         worth = lean is True or (lean is not False and free)
         if lean is True and kernel is not None and not kernel.applies(**parameters):
             raise WrongArgument(
@@ -154,6 +154,11 @@ def _in_place(
     for function in torchs[:1]:
         return function(input, **parameters, inplace=True)
     raise WrongArgument(f"{activation.name} has no in-place form.", "Leave out inplace=True.")
+
+
+def _emitted() -> bool:
+    """Whether a compiler is to make loops of what is called; an exporter wants torch's own."""
+    return torch.compiler.is_compiling() and not torch.compiler.is_exporting()
 
 
 def _transformed() -> bool:
@@ -221,6 +226,9 @@ def jumprelu(
     if bandwidth <= 0:
         raise WrongArgument.against("jumprelu", "bandwidth > 0", {"bandwidth": bandwidth})
     threshold = _learnt("jumprelu", threshold, input)
+    if _emitted():
+        edges = learnt.along_channels(threshold, input)
+        return compiled.FusedJumpReLU.apply(input, edges, bandwidth)
     return apply(learnt.JumpReLU, input, threshold, bandwidth)
 
 
@@ -284,7 +292,10 @@ def _divided(name: str, input: Tensor, dim: int, parts: int) -> None:
 def crelu(input: Tensor, dim: int = 1, lean: Lean = None) -> Tensor:
     """(..., U, ...) to (..., 2 U, ...) along `dim`."""
     _divided("crelu", input, dim, 1)
-    if torch.compiler.is_compiling() or lean is False:
+    if _emitted():
+        rule = compiled.KERNELS["relu"]
+        return torch.cat([compiled.Fused.apply(at, rule, {}) for at in (input, -input)], dim)
+    if torch.compiler.is_exporting() or lean is False:
         return SHAPED["crelu"].compute(input, dim=dim)
     return apply(halves.CReLU, input, dim)
 
@@ -295,7 +306,9 @@ def maxout(input: Tensor, pieces: int = 2, dim: int = -1, lean: Lean = None) -> 
     if not torch.compiler.is_compiling():
         SHAPED["maxout"].check(pieces=pieces)
     _divided("maxout", input, dim, pieces)
-    if torch.compiler.is_compiling() or lean is False or _transformed():
+    if _emitted():
+        return reduce(compiled.Larger.apply, input.chunk(pieces, dim))
+    if torch.compiler.is_exporting() or lean is False or _transformed():
         return SHAPED["maxout"].compute(input, pieces=pieces, dim=dim)
     return apply(halves.Maxout, input, pieces, dim)[0]
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf
+from types import CodeType
 
 import torch
 from torch import Tensor
@@ -153,10 +155,15 @@ def check(name: str, constraints: tuple[str, ...], parameters: Mapping[str, obje
     """
     numbers = {key: value for key, value in parameters.items() if isinstance(value, int | float)}
     for constraint in constraints:
-        code = compile(constraint, name, "eval")
+        code = _code(constraint)
         given = {key: numbers[key] for key in code.co_names if key in numbers}
         if len(given) == len(code.co_names) and not eval(code, {"__builtins__": {}}, given):
             raise WrongArgument.against(name, constraint, given)
+
+
+@cache
+def _code(constraint: str) -> CodeType:
+    return compile(constraint, "<constraint>", "eval")
 
 
 def spelled(name: str) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ What is not here is delegated: torch's own function is at the limit already (ReL
 Hardswish), and its autograd keeps no more than ours could exactly.
 """
 
+from math import isfinite
+
 import torch
 from torch import Tensor, celu, relu, selu, sigmoid, sigmoid_, tanh
 from torch.nn.functional import (
@@ -122,26 +124,23 @@ def _gelu_tanh(z: Tensor) -> Tensor:
     return in_tiles(_gelu_tanh_into, z)
 
 
-def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
-    if torch.is_grad_enabled():
-        return gradient * gated.gelu_tanh.derivative(z)
-    return in_tiles(_gelu_tanh_back_into, gradient, z)
-
-
 def _gelu_tanh_into(z: Tensor, out: Tensor) -> None:
     """z sigmoid(2 u), u = sqrt(2 / pi) (z + 0.044715 z^3): one exponential, and no tanh."""
-    inner = z.square().mul_(gated.CUBE).add_(1).mul_(z).mul_(2 * gated.ROOT)
+    root = z.new_tensor(2 * gated.ROOT)
+    inner = torch.addcmul(root, z, z, value=2 * gated.ROOT * gated.CUBE).mul_(z)
     out.copy_(sigmoid_(inner).mul_(z))
 
 
-def _gelu_tanh_back_into(gradient: Tensor, z: Tensor, out: Tensor) -> None:
-    # Further out the gate is shut or open to float64's last digit, and cubes would overflow.
-    z = z.clamp(-_FAR, _FAR)
-    cube = z.square().mul_(gated.CUBE)
-    rise = (cube * 3).add_(1).mul_(z).mul_(2 * gated.ROOT)
-    gate = sigmoid_(cube.add_(1).mul_(z).mul_(2 * gated.ROOT))
-    turn = (1 - gate).mul_(rise).add_(1)
-    out.copy_(gate.mul_(turn) * gradient)
+def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        return gradient * gated.gelu_tanh.derivative(z)
+    back = _aten.gelu_backward(gradient, z, approximate="tanh")
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    if transformed or (z.is_cpu and not isfinite(back.sum())):
+        # torch's gradient is NaN where the cube overflows, far beyond where the gate is shut or
+        # open to the last digit.
+        return _aten.gelu_backward(gradient, z.clamp(-_FAR, _FAR), approximate="tanh")
+    return back
 
 
 # exp(-1.7 * 440) is zero in float64 too.
@@ -172,7 +171,7 @@ KERNELS: dict[str, Kernel] = {
         free=_MANY,
     ),
     "relu6": Kernel(relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0), free=_MANY),
-    "hardtanh": Kernel(hardtanh, _hardtanh_back, free=_MANY),
+    "hardtanh": Kernel(hardtanh, _hardtanh_back, free=None),
     "squared_relu": Kernel(_squared_relu, _squared_relu_back, free=None),
     "elu": Kernel(
         elu,

@@ -124,6 +124,55 @@ class FusedPReLU(Function):
         """The gradients of z and of the slopes."""
         z, slopes = ctx.saved_tensors
         above = _above(z)
-        dims = [dim for dim in range(z.dim()) if slopes.shape[dim] == 1]
         back = gradient * (above + (1 - above) * slopes)
-        return back, (gradient * z.clamp(max=0)).sum(dims, keepdim=True)
+        return back, _summed(gradient * z.clamp(max=0), slopes)
+
+
+class FusedJumpReLU(Function):
+    """z above thresholds that are learnt, shaped to go with z, and otherwise 0."""
+
+    @staticmethod
+    def forward(z: Tensor, thresholds: Tensor, bandwidth: float) -> Tensor:
+        """The output at `z`."""
+        return torch.where(z > thresholds, z, 0.0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, float], output: Tensor) -> None:
+        """Keep the input."""
+        z, thresholds, ctx.bandwidth = inputs
+        ctx.save_for_backward(z, thresholds)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        """The gradient of z, and the straight-through one of the thresholds."""
+        z, thresholds = ctx.saved_tensors
+        apart = z - thresholds
+        band = _above(ctx.bandwidth / 2 - apart.abs())
+        pull = gradient * band * (-thresholds / ctx.bandwidth)
+        return gradient * _above(apart), _summed(pull, thresholds), None
+
+
+class Larger(Function):
+    """The larger of two tensors of one shape; where they are equal the first gets the gradient."""
+
+    @staticmethod
+    def forward(one: Tensor, two: Tensor) -> Tensor:
+        """Of the same shape."""
+        return torch.maximum(one, two)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        """Keep both."""
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of both."""
+        one, two = ctx.saved_tensors
+        second = _above(two - one)
+        return gradient * (1 - second), gradient * second
+
+
+def _summed(product: Tensor, parameter: Tensor) -> Tensor:
+    dims = [dim for dim in range(product.dim()) if parameter.shape[dim] == 1]
+    return product.sum(dims, keepdim=True)

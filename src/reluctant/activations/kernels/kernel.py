@@ -18,10 +18,11 @@ class Kernel:
     `forward` maps z and the parameters to the output, of z's shape; `backward` maps the gradient
     of the output, what was kept and the parameters to the gradient of z, by operations that can
     be differentiated again. `applies` tells for which parameters that is right. `free` is the
-    number of elements from which it is not slower than torch's own function, the 25 microseconds
-    counted that a backward pass written in Python costs; below, and where it never is (None), it
-    is used with `lean=True` only. Measured: benchmarks/LOG.md. `exact` says that torch's own is
-    wrong in float64's last digits, so that there the twin is used whatever it costs.
+    number of float32 elements (in 16 bits twice as many) from which it is not slower than torch's
+    own function, the 25 microseconds counted that a backward pass written in Python costs; below,
+    and where it never is (None), it is used with `lean=True` only. Measured:
+    benchmarks/LOG.md. `exact` says that torch's own is wrong in float64's last digits, so that
+    there the twin is used whatever it costs.
     """
 
     forward: Callable[..., Tensor]
