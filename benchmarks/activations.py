@@ -142,12 +142,15 @@ def measured(name: str, size: str, kind: str, repetitions: int, compiled: bool) 
     shuffled = random.Random(0)
     # Small tensors are noisier, and cost less.
     for _ in range(repetitions * max(1, SIZES["4Mi"] // count)):
-        # Whatever went before leaves its traces in the caches.
+        # Whatever went before leaves its traces in the caches, and where memory lies matters:
+        # the same code twice can differ by 8 % all through a run.
         shuffled.shuffle(order)
         for way in order:
+            shift = torch.empty(shuffled.randrange(1 << 20))
             began = time.perf_counter()
             ways[way]()
             times[way].append((time.perf_counter() - began) / count * 1e9)
+            del shift
     return {"name": name, "size": size, "dtype": kind, "compiled": compiled, "times": times}
 
 

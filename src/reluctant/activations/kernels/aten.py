@@ -170,7 +170,7 @@ KERNELS: dict[str, Kernel] = {
         applies=lambda negative_slope: negative_slope >= 0,
         free=_MANY,
     ),
-    "relu6": Kernel(relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0), free=_MANY),
+    "relu6": Kernel(relu6, lambda gradient, y: _hardtanh_back(gradient, y, 0.0, 6.0), free=None),
     "hardtanh": Kernel(hardtanh, _hardtanh_back, free=None),
     "squared_relu": Kernel(_squared_relu, _squared_relu_back, free=None),
     "elu": Kernel(
