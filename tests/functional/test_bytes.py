@@ -52,7 +52,7 @@ def test_lean_the_output_alone(name: str) -> None:
 
 
 # By the number of elements from which it costs no time.
-BY_DEFAULT = {"prelu": 0, "elu": 1 << 20, "selu": 1 << 20, "celu": 1 << 20, "leaky_relu": 4 << 20}  # fmt: skip
+BY_DEFAULT = {"prelu": 0, "elu": 1 << 20, "selu": 1 << 20, "celu": 1 << 20, "leaky_relu": 4 << 20}
 
 
 @pytest.mark.parametrize("name", BY_DEFAULT)
