@@ -31,8 +31,8 @@ def test_a_record_that_tells_all_has_no_limits() -> None:
     ("run", "words"),
     [
         (empty(torch=None, steps=None), "never imported torch"),
-        (empty(steps=0), "never called an optimizer"),
-        (empty(steps=None), "never called an optimizer"),
+        (empty(steps=0), "neither an optimizer nor backward"),
+        (empty(steps=None), "neither an optimizer nor backward"),
         (empty(exit_code=None, steps=None), "before its first optimizer step"),
         (empty(exit_code=None, steps=None, failure="it broke"), "it broke"),
         (with_info(a_run(), exit_code=None), "has not ended, or was killed"),

@@ -29,8 +29,15 @@ def test_dense_at_first_then_ever_sparser() -> None:
     steps = sampled(Schedule(), 50_000, seconds=0.002, cost=0.001)
     assert steps[:37] == [*range(32), 38, 47, 58, 72, 90]
     gaps = [after - before for before, after in pairwise(steps)]
-    assert len(steps) > 500
+    assert len(steps) > 300
     assert max(gaps) < 50_000 / 4
+
+
+def test_the_number_of_samples_grows_with_the_logarithm() -> None:
+    counts = [len(sampled(Schedule(), steps, 1.0, 0.0)) for steps in (10_000, 100_000, 1_000_000)]
+    assert counts[0] < 2000
+    assert counts[2] - counts[1] == pytest.approx(counts[1] - counts[0], rel=0.2)
+    assert counts[2] - counts[1] < 600
 
 
 def test_where_few_can_be_afforded_the_first_are_powers_of_two() -> None:

@@ -153,7 +153,7 @@ def test_a_garbled_file_is_read_or_damaged(sound: Path, data: st.DataObject) -> 
     "change",
     [
         "UPDATE site_sample SET mean = x'00' WHERE sample = 2",
-        "UPDATE site_sample SET fired = x'0000000000000000' WHERE sample = 2",
+        "UPDATE site_sample SET fired = x'00000000000000' WHERE sample = 2",
         "UPDATE layer_sample SET weight = x'000102030405' WHERE sample = 2",
         "UPDATE layer SET shape = '[3'",
         "UPDATE function SET facts = '{}'",

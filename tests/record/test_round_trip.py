@@ -20,7 +20,17 @@ from tests.record.observations import HIDDEN, LAST, RELU, SITE, observation, wri
 from reluctant.record import folder
 from reluctant.record.info import RunInfo
 from reluctant.record.run import Sample
-from reluctant.record.store import LayerRow, Observation, SiteRow, Writer, load, pack, unpack
+from reluctant.record.store import (
+    LayerRow,
+    Observation,
+    SiteRow,
+    Writer,
+    load,
+    pack,
+    pack_counts,
+    unpack,
+    unpack_counts,
+)
 
 UNITS = 5
 COLUMNS = ("mean", "std", "low", "high", "gradient_in", "gradient_out")
@@ -43,12 +53,24 @@ def check_same(one: Any, two: Any) -> None:
 
 @given(counts)
 def test_blobs_keep_every_count(values: np.ndarray) -> None:
-    check_same(unpack([pack(values, "<i8")], UNITS, "<i8"), values[None])
+    check_same(unpack_counts([pack_counts(values)], UNITS), values[None])
+
+
+@pytest.mark.parametrize(("largest", "width"), [(255, 1), (256, 2), (1 << 16, 4), (1 << 32, 8)])
+def test_counts_take_as_few_bytes_as_the_largest_needs(largest: int, width: int) -> None:
+    assert len(pack_counts(np.array([0, largest]))) == 2 * width
+
+
+def test_a_part_of_a_row_goes_where_it_belongs() -> None:
+    row = unpack([pack(np.ones(2))], 4, [1])
+    check_same(row, np.array([[np.nan, 1, 1, np.nan]], dtype=np.float32))
+    with pytest.raises(ValueError, match="does not hold 4"):
+        unpack([pack(np.ones(2))], 4, [3])
 
 
 def test_blobs_are_little_endian_whatever_came_in() -> None:
     assert pack(np.array([1.0], dtype=">f8")) == b"\x00\x00\x80\x3f"
-    assert pack(np.array([258], dtype=">i4"), "<i8") == b"\x02\x01" + bytes(6)
+    assert pack_counts(np.array([258], dtype=">i4")) == b"\x02\x01"
     assert pack(np.arange(6.0).reshape(2, 3)[:, 1]) == pack(np.array([1.0, 4.0]))
 
 

@@ -4,12 +4,14 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from reluctant.errors import ReluctantError
-from reluctant.observe import launch
+from reluctant.observe import launch, ranks
+from reluctant.observe.launcher import Launcher
 from reluctant.observe.session import Session
 
 
@@ -41,6 +43,13 @@ from reluctant.observe.session import Session
     help="Observe every N-th step, whatever it costs.",
 )
 @click.option(
+    "--observe",
+    type=click.Choice(["all", "parameters"]),
+    default="all",
+    show_default=True,
+    help="Look at activations too, or only at what optimizers do to weights.",
+)
+@click.option(
     "--swap",
     "swaps",
     multiple=True,
@@ -56,6 +65,7 @@ def run(
     quiet: bool,
     budget: float,
     every: int | None,
+    observe: str,
     swaps: tuple[str, ...],
     script: str,
     args: tuple[str, ...],
@@ -65,11 +75,27 @@ def run(
     Options before SCRIPT are ours, all after it are the script's own. The script's output and
     exit code are its own too; ours goes to stderr.
     """
-    program = launch.module(script, args) if module else launch.script(script, args)
     for text in swaps:
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
-    session = Session(program, out, seed, budget, every, swaps)
+    session: Session | Launcher
+    if ranks.launches(script, module):
+        options = tuple(_ours(seed, budget, every, observe, swaps))
+        session = Launcher(script, module, args, out, options)
+        program = session.program
+    else:
+        program = launch.module(script, args) if module else launch.script(script, args)
+        session = Session(
+            program.name,
+            program.argv[1:],
+            program.is_module,
+            out=out,
+            seed=seed,
+            budget=budget,
+            every=every,
+            swaps=swaps,
+            activations=observe == "all",
+        )
     if session.complaint is not None and not quiet:
         _say(session.complaint, session.path)
     ending = _Ending(session, quiet)
@@ -80,10 +106,22 @@ def run(
     sys.exit(ending.outcome.exit_code)
 
 
+def _ours(
+    seed: int | None, budget: float, every: int | None, observe: str, swaps: tuple[str, ...]
+) -> Iterator[str]:
+    """The options with which a launcher's processes are to be observed."""
+    options = {"--seed": seed, "--budget": budget, "--every": every, "--observe": observe}
+    for option, value in options.items():
+        if value is not None:
+            yield from (option, str(value))
+    for swap in swaps:
+        yield from ("--swap", swap)
+
+
 class _Ending:
     """What happens when the interpreter exits: the record is completed and the verdict given."""
 
-    def __init__(self, session: Session, quiet: bool) -> None:
+    def __init__(self, session: Session | Launcher, quiet: bool) -> None:
         self._session = session
         self._quiet = quiet
         self.outcome = launch.Outcome(0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from reluctant.diagnosis.reading import NEARLY_ALL, Ints, Mask, Reading, SiteReading, firing_bound
 from reluctant.diagnosis.rule import Rule
-from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity, Units
+from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats
 from reluctant.words import number, percent, plural
 
@@ -70,7 +70,7 @@ def _finding(reading: Reading, site: SiteReading) -> Finding:
         slug=RULE.slug,
         severity=_severity(reading, site, root),
         layer=site.label,
-        units=Units(tuple(np.flatnonzero(deaths.dead).tolist()), of=len(deaths.dead)),
+        units=site.named(deaths.dead),
         first_step=int(site.steps[first]),
         cause=cause,
         evidence=(*_how_sure(site), *evidence),

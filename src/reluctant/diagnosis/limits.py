@@ -23,12 +23,25 @@ def _limits(run: Run) -> Iterator[str]:
             yield "The script never imported torch, so there was nothing to observe."
         elif ended and not info.steps:
             yield (
-                "The script never called an optimizer, so no step was seen. Units are judged by "
-                "how they learn: run a script that trains with torch.optim."
+                "The script called neither an optimizer nor backward(), so no step was seen. Units "
+                "are judged by how they learn: run a script that trains."
             )
         elif info.failure is None:
             yield "No step was recorded: the run ended before its first optimizer step."
         return
+    if not run.samples[-1].optimizers:
+        yield "No optimizer stepped, so each call of backward() counts as a step."
+    if info.skipped:
+        yield (
+            f"The gradient scaler left out {info.skipped:,} of {info.steps:,} steps, because "
+            "gradients overflowed."
+        )
+    thinned = [layer for layer in run.layers if layer.stride > 1]
+    if thinned:
+        yield (
+            f"The network is very large: of {len(thinned)} of {len(run.layers)} layers only every "
+            f"{max(layer.stride for layer in thinned)}th unit or more was read."
+        )
     if not run.sites:
         yield (
             "No activation function was seen in training, so dead units cannot be found; weights "

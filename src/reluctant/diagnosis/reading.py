@@ -8,6 +8,8 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from reluctant.record.finding import Units
+from reluctant.record.merging import merge
 from reluctant.record.run import Floats, Function, Layer, LayerSeries, Run, Site, SiteSeries
 
 Mask = NDArray[np.bool_]
@@ -114,6 +116,11 @@ class SiteReading:
         values = self.series.values[self.recent].sum()
         return np.asarray(self.series.fired[self.recent].sum(axis=0) / max(int(values), 1))
 
+    def named(self, those: Mask) -> Units:
+        """The units that a (U,) mask holds for, by their own numbers."""
+        stride = self.sites[0].stride
+        return Units(tuple((np.flatnonzero(those) * stride).tolist()), len(those), stride)
+
     def constant(self) -> Mask:
         """(T, U): the pre-activation did not vary with the input, beyond float32's rounding."""
         size = np.maximum(np.abs(self.series.low), np.abs(self.series.high))
@@ -153,53 +160,6 @@ def deaths(series: SiteSeries) -> Deaths:
 def head(series: SiteSeries, count: int) -> SiteSeries:
     """The first `count` samples of a series."""
     return SiteSeries(**{at.name: getattr(series, at.name)[:count] for at in fields(series)})
-
-
-def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
-    """The series of several calls on one layer's output as if they were one."""
-    if len(parts) == 1:
-        return parts[0]
-    samples = np.unique(np.concatenate([part.samples for part in parts]))
-    shape = (len(samples), parts[0].fired.shape[1])
-    inputs, values = np.zeros((2, len(samples)), dtype=np.int64)
-    fired = np.zeros(shape, dtype=np.int64)
-    mean, square = np.zeros((2, *shape))
-    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
-    for part in parts:
-        at = np.searchsorted(samples, part.samples)
-        count = part.values[:, None]
-        inputs[at] += part.inputs
-        values[at] += part.values
-        fired[at] += part.fired
-        mean[at] += part.mean * count
-        square[at] += (part.std**2 + part.mean**2) * count
-        low[at] = np.minimum(low[at], part.low)
-        high[at] = np.maximum(high[at], part.high)
-    total = values[:, None]
-    mean, square = mean / total, square / total
-    return SiteSeries(
-        samples,
-        inputs,
-        values,
-        fired,
-        mean,
-        np.sqrt(np.maximum(square - mean**2, 0)),
-        low,
-        high,
-        _joint_rms(samples, [(part, part.gradient_in) for part in parts]),
-        _joint_rms(samples, [(part, part.gradient_out) for part in parts]),
-    )
-
-
-def _joint_rms(samples: Ints, parts: Sequence[tuple[SiteSeries, Floats]]) -> Floats:
-    """The root mean square over the calls that a gradient came back to; NaN where to none."""
-    square, count = np.zeros((2, len(samples), parts[0][1].shape[1]))
-    for part, rms in parts:
-        at = np.searchsorted(samples, part.samples)
-        known = ~np.isnan(rms)
-        square[at] += np.where(known, rms**2 * part.values[:, None], 0)
-        count[at] += known * part.values[:, None]
-    return np.asarray(np.sqrt(square / np.where(count > 0, count, np.nan)))
 
 
 class Reading:

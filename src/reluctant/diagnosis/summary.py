@@ -36,7 +36,7 @@ def _line(
 def _dead(site: SiteReading | None) -> int | None:
     if site is None or not (site.function.switches_off and site.function.flat):
         return None
-    return site.deaths.count
+    return round(site.deaths.share * site.sites[0].units)
 
 
 def _gradient(site: SiteReading | None) -> float | None:

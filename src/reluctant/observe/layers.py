@@ -1,15 +1,16 @@
 """Weight layers: which parameters are one, and what an optimizer step does to their rows."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from reluctant.observe.names import Names
+from reluctant.observe import shards
+from reluctant.observe.names import Names, class_name
 from reluctant.observe.probes import row_norms
 from reluctant.record.store import NewLayer
 
@@ -26,14 +27,33 @@ class WeightLayer:
     bias: ReferenceType[Tensor] | None
 
 
+# In networks of more rows than this, the largest layers are read in part, every so many units:
+# a sample then stays below a megabyte, and its cost below that of one step.
+MOST_ROWS = 20_000
+
+
 class Layers:
     """Every weight layer met so far; `new` are those that no sample has told of yet."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._met: dict[int, WeightLayer] = {}
-        self._count = 0
+        self._named: dict[tuple[str, str], WeightLayer] = {}
+        self._most: int | None = None
         self.new: list[NewLayer] = []
+
+    def weights(self) -> Iterator[Tensor]:
+        """The weights of all layers met that are still there."""
+        for layer in list(self._met.values()):
+            weight = layer.weight()
+            if weight is not None:
+                yield weight
+
+    def stride(self, units: int) -> int:
+        """Of a layer of so many units, every which one is read."""
+        if self._most is None:
+            self._most = _level(self._names.rows(), MOST_ROWS)
+        return -(-units // self._most)
 
     def of(
         self, weight: Tensor, axis: int | None = None, bias: Tensor | None = None
@@ -41,13 +61,17 @@ class Layers:
         """The layer whose weight this is; `axis` and `bias` are used when it is first met."""
         layer = self._met.get(id(weight))
         if layer is None or layer.weight() is not weight:
-            layer = self._met[id(weight)] = self._first(weight, axis, bias)
-            self.new.append(layer.definition)
-        return layer
+            made = self._first(weight, axis, bias)
+            name = made.definition.root, made.definition.name
+            # One layer may have several tensors: sharded ones, gathered for the forward pass.
+            layer = self._named.setdefault(name, made)
+            if layer is made:
+                self.new.append(made.definition)
+            self._met[id(weight)] = replace(made, definition=layer.definition)
+        return self._met[id(weight)]
 
     def _first(self, weight: Tensor, axis: int | None, bias: Tensor | None) -> WeightLayer:
-        index = self._count
-        self._count += 1
+        index = len(self._named)
         owned = self._names.of_parameter(weight)
         if owned is None:
             # A bare matrix: `x @ W` has its units in the last dimension, a kernel in the first.
@@ -55,7 +79,7 @@ class Layers:
             name, root, kind, position = f"weight{index}", "", "matrix", index
         else:
             module, place, parameter = owned
-            root, kind, position = place.root, type(module).__name__, place.position
+            root, kind, position = place.root, class_name(module), place.position
             # `weight` says nothing beside the module's path; other names do (`in_proj_weight`).
             plain = parameter in ("weight", "original", "original0", "original1")
             name = ".".join(filter(None, (place.path, "" if plain else parameter)))
@@ -68,7 +92,9 @@ class Layers:
         units = weight.shape[axis]
         fitting = bias is not None and bias.numel() == units
         return WeightLayer(
-            NewLayer(index, name, root, kind, tuple(weight.shape), units, position),
+            NewLayer(
+                index, name, root, kind, tuple(weight.shape), units, position, self.stride(units)
+            ),
             ref(weight),
             axis,
             ref(bias) if fitting and bias is not None else None,
@@ -77,50 +103,85 @@ class Layers:
 
 @dataclass
 class Rows:
-    """What one optimizer step did to a layer's rows: (U,) tensors on the script's device."""
+    """What one optimizer step did to a layer's rows: (U,) tensors on the script's device.
+
+    `first` is where they begin among the rows that are read of the layer: a rank may hold a part.
+    """
 
     layer: int
     gradient: Tensor
     weight: Tensor
     update: Tensor
     bias: Tensor | None
+    first: int = 0
+
+
+class Reading(NamedTuple):
+    """A parameter between the two readings: how its rows were."""
+
+    layer: WeightLayer
+    parameter: Tensor
+    copy: Tensor
+    rows: Rows
 
 
 class RowProbe:
-    """Reads rows before and after an optimizer's step."""
+    """Reads rows before and after an optimizer's step.
+
+    `overflow` is above zero, on the script's device, if the optimizer has been told to leave the
+    step out; None if it has not been told anything.
+    """
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
-        self._before: list[tuple[WeightLayer, Tensor, Rows]] = []
+        self._before: list[Reading] = []
+        self.overflow: Tensor | None = None
 
     def before(self, optimizer: Optimizer) -> None:
         """Read gradients and weights, and keep a copy of the weights until `after`."""
+        # A fused optimizer unscales gradients itself, and skips steps itself.
+        scale = getattr(optimizer, "grad_scale", None)
+        self.overflow = getattr(optimizer, "found_inf", None)
+        self._read(_trained(optimizer), scale)
+
+    def before_by_hand(self) -> None:
+        """The same for every weight met that has a gradient: no optimizer says what trains."""
+        self.overflow = None
+        self._read(self._layers.weights(), None)
+
+    def _read(self, weights: Iterable[Tensor], scale: Tensor | None) -> None:
         self._before.clear()
         with torch.no_grad():
-            for weight in _trained(optimizer):
+            for weight in weights:
                 gradient = weight.grad
-                if gradient is None or type(gradient) is not Tensor or gradient.is_sparse:
+                if gradient is None or gradient.is_sparse:
                     continue
                 layer = self._layers.of(weight)
+                part, step = shards.rows(weight, layer.axis), layer.definition.stride
+                if part is None:
+                    continue
+                mine, slope = part.thinned(weight, step), part.thinned(gradient, step)
                 bias = layer.bias() if layer.bias is not None else None
                 rows = Rows(
                     layer.definition.index,
-                    row_norms(gradient, layer.axis),
-                    row_norms(weight, layer.axis),
+                    row_norms(slope if scale is None else slope / scale, layer.axis),
+                    row_norms(mine, layer.axis),
                     torch.empty(0),
-                    bias.detach().flatten().clone() if bias is not None else None,
+                    None if bias is None else shards.local(bias).flatten()[part.of(step)].clone(),
+                    first=part.first(step),
                 )
-                self._before.append((layer, weight.detach().clone(), rows))
+                self._before.append(Reading(layer, weight, mine.clone(), rows))
 
     def after(self) -> list[Rows]:
         """Compare with the weights as they are now."""
         found = []
         with torch.no_grad():
-            for layer, copy, rows in self._before:
-                weight = layer.weight()
-                if weight is None:
+            for layer, parameter, copy, rows in self._before:
+                part = shards.rows(parameter, layer.axis)
+                if part is None:
                     continue
-                change = row_norms(copy.sub_(weight), layer.axis)
+                now = part.thinned(parameter, layer.definition.stride)
+                change = row_norms(copy.sub_(now), layer.axis)
                 rows.update = torch.where(rows.weight > 0, change / rows.weight, torch.nan)
                 found.append(rows)
         self._before.clear()
@@ -130,7 +191,7 @@ class RowProbe:
 def _trained(optimizer: Optimizer) -> Iterator[Tensor]:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            plain = type(parameter) in (Tensor, nn.Parameter) and parameter.is_floating_point()
+            plain = shards.readable(parameter) and parameter.is_floating_point()
             if plain and parameter.dim() >= 2 and parameter.numel():
                 yield parameter
 
@@ -141,3 +202,15 @@ def rate(optimizer: Optimizer) -> float | None:
     if isinstance(value, Tensor):
         value = value.item() if value.device.type == "cpu" and value.numel() == 1 else None
     return float(value) if isinstance(value, int | float) else None
+
+
+def _level(sizes: Iterable[int], total: int) -> int:
+    """The most units a layer may have read for all together to be no more than `total`."""
+    left = total
+    ordered = sorted(sizes)
+    for index, size in enumerate(ordered):
+        share = left // (len(ordered) - index)
+        if size > share:
+            return max(share, 1)
+        left -= size
+    return max(total, *ordered, 1) if ordered else total

@@ -1,5 +1,6 @@
 """What the script's modules and parameters are called, learned as they are built."""
 
+from collections import Counter
 from typing import NamedTuple
 from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
 
@@ -8,7 +9,9 @@ from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.nn.parameter import is_lazy
 
+from reluctant.observe import shards
 from reluctant.observe.guard import Guard
 
 # Modules that wrap a model, and the attribute that holds it: no part of anyone's idea of a name.
@@ -17,6 +20,14 @@ _WRAPPERS = {
     "DataParallel": "module",
     "OptimizedModule": "_orig_mod",
 }
+
+
+def class_name(module: nn.Module) -> str:
+    """The class as the script wrote it: torch derives one of its own from it to shard a module."""
+    made = type(module)
+    if len(made.__mro__) > 2 and made.__mro__[1].__name__ == "FSDPModule":
+        made = made.__mro__[2]
+    return made.__name__
 
 
 class Place(NamedTuple):
@@ -48,6 +59,7 @@ class Names:
         self._met: WeakSet[nn.Module] = WeakSet()
         self._paths: WeakKeyDictionary[nn.Module, Place] = WeakKeyDictionary()
         self._roots: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
+        self._labels: Counter[str] = Counter()
         self._parameters: dict[int, tuple[ReferenceType[Tensor], Owned]] = {}
         self._handles = (
             register_module_module_registration_hook(self._module_registered),
@@ -58,6 +70,13 @@ class Names:
         """Stop listening."""
         for handle in self._handles:
             handle.remove()
+
+    def adopt(self, model: nn.Module) -> None:
+        """Learn of a model that was built before we listened."""
+        for parent in model.modules():
+            self._met.add(parent)
+            for _, child in parent.named_children():
+                self._parents.setdefault(child, ref(parent))
 
     def _module_registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         with self._guard():
@@ -70,6 +89,15 @@ class Names:
     ) -> None:
         with self._guard():
             self._met.add(module)
+
+    def rows(self) -> list[int]:
+        """How many rows each weight has that any module owns."""
+        found = {}
+        for module in list(self._met):
+            for parameter in module.parameters(recurse=False):
+                if not is_lazy(parameter) and parameter.dim() >= 2:
+                    found[id(parameter)] = int(parameter.shape[0])
+        return list(found.values())
 
     def of_module(self, module: nn.Module) -> Place | None:
         """Where `module` stands; None if it cannot be known."""
@@ -106,14 +134,18 @@ class Names:
             inner = getattr(inner, attribute)
         label = self._roots.get(inner)
         if label is None:
-            label = type(inner).__name__
-            taken = set(self._roots.values())
-            count = 0
-            while (name := f"{label}#{count}" if count else label) in taken:
-                count += 1
-            self._roots[inner] = label = name
+            name = class_name(inner)
+            count = self._labels[name]
+            self._labels[name] += 1
+            # Never the name of an earlier model, were it long gone: in a cross-validation the
+            # second model is not the first.
+            self._roots[inner] = label = f"{name}#{count}" if count else name
         for position, (dotted, module) in enumerate(root.named_modules()):
             path = (dotted + ".").removeprefix(prefix).rstrip(".").replace("_orig_mod.", "")
             place = self._paths[module] = Place(label, path, position)
             for name, parameter in module.named_parameters(recurse=False):
                 self._parameters[id(parameter)] = (ref(parameter), Owned(module, place, name))
+        for owner, name, gathered in shards.gathered(root):
+            if owner in self._paths:
+                owned = Owned(owner, self._paths[owner], name)
+                self._parameters[id(gathered)] = (ref(gathered), owned)

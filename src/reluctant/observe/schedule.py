@@ -14,6 +14,10 @@ FIXED_SECONDS = 0.2
 # Steps at the start that are observed one by one while the first half of the grace lasts.
 DENSE_STEPS = 32
 
+# Later samples are at least this share of the steps so far apart: their number, and with it the
+# record's size, grows with the logarithm of the run's length.
+APART = 1 / 256
+
 # Samples are delayed by a share of their distance that differs each time (the multiples of the
 # golden ratio, modulo one), so that they do not fall into step with a cycle of the script's own.
 _GOLDEN = 0.6180339887498949
@@ -50,7 +54,7 @@ class Schedule:
             return step % self.every == 0
         expected = self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
         if FIXED_SECONDS + expected <= self.budget * elapsed:
-            return True
+            return step - self._last >= APART * step
         if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
             return True
         if expected <= GRACE_SECONDS and step >= self._last + max(2, self._last // 4):

@@ -1,4 +1,4 @@
-"""One observed run of a script, from before it starts until after it ends.
+"""One observed run, of a script from before it starts until after it ends, or of a loop.
 
 Imports neither torch nor numpy: the script does, and observation begins when it has.
 """
@@ -20,25 +20,33 @@ from typing import TYPE_CHECKING
 
 from reluctant import __version__
 from reluctant.errors import FolderNotWritable, ReluctantError
+from reluctant.observe import ranks
 from reluctant.observe.imports import after_import
-from reluctant.observe.launch import Program
+from reluctant.observe.schedule import Schedule
 from reluctant.record import folder
 from reluctant.record.info import RunInfo
 
 if TYPE_CHECKING:
     from reluctant.observe.observer import Observer
+    from reluctant.observe.scope import Scope
+    from reluctant.record.store import Observation
 
 
 class Session:
     """Records one run.
 
     Args:
-        program: what is going to run.
+        script: what runs, as it was named.
+        arguments: its command-line arguments.
+        module: whether it is run as a module.
         out: the run's folder; None for a new one under `.reluctant/runs`.
         seed: seeds `random` now, and numpy and torch as soon as the script imports them.
         budget: share of the wall time that observation may take.
         every: observe every so many steps, whatever it costs.
         swaps: functions to put in others' place, as `relu=leaky_relu:0.1`.
+        activations: whether to look at activations, and not at parameters alone.
+        scope: what is looked at; None for everything that trains.
+        tell: called with each sample once it is written.
 
     `complaint` is a sentence if the record could not be put where it belongs; `path` is where
     it is instead, or None if there is none. `refused` is whether a swap could not be made, and
@@ -47,27 +55,36 @@ class Session:
 
     def __init__(
         self,
-        program: Program,
+        script: str,
+        arguments: tuple[str, ...] = (),
+        module: bool = False,
+        *,
         out: Path | None = None,
         seed: int | None = None,
         budget: float = 0.01,
         every: int | None = None,
         swaps: tuple[str, ...] = (),
+        activations: bool = True,
+        scope: "Scope | None" = None,
+        tell: "Callable[[Observation], None] | None" = None,
     ) -> None:
         self.complaint: FolderNotWritable | None = None
         self.refused = False
         self._budget, self._every = budget, every
+        self._activations = activations
+        self._scope = scope
+        self._tell = tell
         self._began = perf_counter()
         self._pid = os.getpid()
         self._observer: Observer | None = None
         self._failure: str | None = None
         self._swaps = swaps
         self._stand_ins: tuple[object, ...] = ()
-        self.rank = int(os.environ.get("RANK", "0") or 0)
+        self.rank = ranks.rank()
         self.info = RunInfo(
-            script=program.name,
-            arguments=program.argv[1:],
-            module=program.is_module,
+            script=script,
+            arguments=arguments,
+            module=module,
             started=datetime.now(timezone.utc).isoformat(timespec="microseconds"),
             cwd=os.getcwd(),
             host=socket.gethostname(),
@@ -84,8 +101,8 @@ class Session:
 
     def _place(self, out: Path | None) -> Path | None:
         try:
-            path = folder.create(self.info.script, out, shared=self.rank > 0)
-            if self.rank == 0:
+            path = self._folder(out)
+            if self.rank == 0 or (ranks.first_here() and not folder.described(path)):
                 folder.write_info(path, self.info)
         except (FolderNotWritable, OSError) as error:
             self.complaint = (
@@ -99,6 +116,17 @@ class Session:
         except OSError:
             return None
         return path
+
+    def _folder(self, out: Path | None) -> Path:
+        """The run's folder, which its other processes record into too."""
+        if ranks.size() == 1:
+            return folder.create(self.info.script, out)
+        if out is None:
+            home = Path.cwd() / folder.HOME / "runs"
+            return ranks.together(home, lambda: folder.create(self.info.script))
+        if ranks.restarts():
+            out = out.with_name(f"{out.name}-restart-{ranks.restarts()}")
+        return folder.create(self.info.script, out, shared=self.rank > 0)
 
     @property
     def here(self) -> bool:
@@ -126,14 +154,30 @@ class Session:
     def _start(self, path: Path) -> None:
         try:
             from reluctant.observe.observer import Observer
-            from reluctant.observe.schedule import Schedule
 
             self._observer = Observer(
-                path, Schedule(self._budget, self._every), self.rank, self._began
+                path,
+                self._schedule(path),
+                self.rank,
+                self._began,
+                activations=self._activations,
+                scope=self._scope,
+                tell=self._tell,
             )
             self._observer.start()
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
+
+    def _schedule(self, path: Path) -> Schedule:
+        if ranks.size() == 1:
+            return Schedule(self._budget, self._every)
+        board = path / f".steps-{os.environ.get('GROUP_RANK', '0')}"
+        return ranks.Announced(board, ranks.first_here(), self._budget, self._every)
+
+    def flush(self) -> None:
+        """Write what has been seen and waits to be written."""
+        if self._observer is not None:
+            self._observer.flush()
 
     def finish(self, exit_code: int) -> None:
         """The script has ended: complete the record."""
@@ -146,8 +190,10 @@ class Session:
             exit_code=exit_code,
             swaps=tuple(map(str, self._stand_ins)),
             torch=_version("torch"),
-            steps=observer.steps if observer is not None else None,
-            backwards=observer.backwards if observer is not None else None,
+            steps=observer.clock.steps if observer is not None else None,
+            observed="all" if self._activations else "parameters",
+            skipped=observer.clock.skipped if observer is not None else None,
+            backwards=observer.clock.backwards if observer is not None else None,
             observing_seconds=observer.seconds if observer is not None else None,
             failure=self._failure or (observer.guard.failure if observer is not None else None),
         )

@@ -29,6 +29,7 @@ from reluctant.observe.guard import Guard
 from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names, Place
 from reluctant.observe.probes import Activity, Gradient, Intervals
+from reluctant.observe.scope import Scope
 from reluctant.record.run import Function
 from reluctant.record.store import NewSite
 
@@ -56,6 +57,7 @@ class Met:
     index: int
     axis: int
     units: int
+    step: int  # every which unit is read
     flat: Intervals
 
 
@@ -70,9 +72,13 @@ class Seen:
 
 @dataclass
 class Glimpse:
-    """What was seen since the last time somebody asked, and what seeing it cost."""
+    """What was seen since the last time somebody asked, and what seeing it cost.
+
+    `evaluated` are passes of a model in evaluation mode, apart.
+    """
 
     sites: dict[int, Seen] = field(default_factory=dict)
+    evaluated: dict[int, Seen] = field(default_factory=dict)
     losses: list[Tensor] = field(default_factory=list)
     new_sites: list[NewSite] = field(default_factory=list)
     new_functions: list[Function] = field(default_factory=list)
@@ -89,14 +95,17 @@ class Glimpse:
 class SiteMode(TorchFunctionMode):
     """The open eye: entered when a sample begins, left when it ends."""
 
-    def __init__(self, names: Names, layers: Layers, guard: Guard) -> None:
+    def __init__(
+        self, names: Names, layers: Layers, guard: Guard, scope: Scope | None = None
+    ) -> None:
         super().__init__()
+        self._scope = scope
         self._names = names
         self._layers = layers
         self._guard = guard
         self._sites: dict[tuple[str, str, str, int], Met] = {}
         self._functions: dict[str, Function] = {}
-        self._calls: dict[tuple[str, str, str], int] = {}
+        self._calls: dict[tuple[str, str, str, bool], int] = {}
         self._take = Glimpse()
         # What stands for `Tensor.backward` while backward passes are counted.
         self.counting: Callable[..., Any] | None = None
@@ -157,6 +166,10 @@ class SiteMode(TorchFunctionMode):
         """Hand over what was seen since the last time."""
         taken, self._take = self._take, Glimpse()
         self._calls.clear()
+        # Some train a model in evaluation mode, to leave its normalisation as it is.
+        for site, seen in taken.evaluated.items():
+            if seen.gradient_in.values or seen.gradient_out.values:
+                taken.sites.setdefault(site, seen)
         return taken
 
     # -- the calls ---------------------------------------------------------------------------
@@ -218,47 +231,59 @@ class SiteMode(TorchFunctionMode):
                 if isinstance(output, Tensor):
                     graph.mark(output, met.index)
                     if output.requires_grad:
-                        output.register_hook(partial(self._returned, seen.gradient_out, met.axis))
+                        output.register_hook(partial(self._returned, seen.gradient_out, met))
             take.seconds += perf_counter() - began
         return output
 
     def _look(self, call: Call, z: Tensor) -> tuple[Met, Seen] | None:
         """Read the pre-activation, before the call: it may be overwritten in place."""
-        met = self._meet(call, z)
+        found = self._meet(call, z)
+        if found is None:
+            return None
+        met, training = found
         if z.dim() <= met.axis or z.shape[met.axis] != met.units:
             return None  # called with another width than at first: other units
+        sites = self._take.sites if training else self._take.evaluated
         with torch.no_grad():
-            activity = Activity.of(z, met.axis, met.flat)
-            seen = self._take.sites.get(met.index)
+            activity = Activity.of(z, met.axis, met.flat, met.step)
+            seen = sites.get(met.index)
             if seen is None:
-                seen = self._take.sites[met.index] = Seen(activity)
+                seen = sites[met.index] = Seen(activity)
             else:
                 seen.activity.add(activity)
         if not z.is_leaf:
-            z.register_hook(partial(self._returned, seen.gradient_in, met.axis))
+            z.register_hook(partial(self._returned, seen.gradient_in, met))
         return met, seen
 
-    def _returned(self, into: Gradient, axis: int, gradient: Tensor) -> None:
+    def _returned(self, into: Gradient, met: Met, gradient: Tensor) -> None:
         """A gradient came back; also called in autograd's own threads."""
         began = perf_counter()
         with self._guard(), torch.no_grad():
             if type(gradient) is Tensor and not gradient.is_sparse:
-                into.add(gradient, axis)
+                into.add(gradient, met.axis, met.step)
         self._take.seconds += perf_counter() - began
 
     # -- the names ---------------------------------------------------------------------------
 
-    def _meet(self, call: Call, z: Tensor) -> Met:
-        place = self._place(sys._getframe())
+    def _meet(self, call: Call, z: Tensor) -> tuple[Met, bool] | None:
+        """The site of this call, and whether the model that makes it is in training mode.
+
+        None if the call is not one that is looked at.
+        """
+        modules = _modules(sys._getframe())
+        if self._scope is not None and not self._scope.holds(modules):
+            return None
+        place = self._place(modules)
+        training = not modules or bool(modules[-1].training)
         root, path = (place.root, place.path) if place is not None else ("", "")
         name = call.activation.name
-        turn = self._calls.get((root, path, name), 0)
-        self._calls[root, path, name] = turn + 1
+        turn = self._calls.get((root, path, name, training), 0)
+        self._calls[root, path, name, training] = turn + 1
         key = (root, path, name, min(turn, MOST_CALLS))
         met = self._sites.get(key)
         if met is None:
             met = self._sites[key] = self._first(call, z, key)
-        return met
+        return met, training
 
     def _first(self, call: Call, z: Tensor, key: tuple[str, str, str, int]) -> Met:
         root, path, name, turn = key
@@ -277,9 +302,10 @@ class SiteMode(TorchFunctionMode):
                 units=z.shape[axis],
                 aligned=layer is not None and layer.units == z.shape[axis],
                 inside=layer is None or layer.root == root,
+                stride=(step := self._layers.stride(z.shape[axis])),
             )
         )
-        return Met(index, axis, z.shape[axis], function.flat)
+        return Met(index, axis, z.shape[axis], step, function.flat)
 
     def _function(self, call: Call) -> Function:
         activation, parameters = call
@@ -296,13 +322,8 @@ class SiteMode(TorchFunctionMode):
             self._take.new_functions.append(known)
         return known
 
-    def _place(self, frame: FrameType | None) -> Place | None:
-        """The innermost module on the stack that has a name below the outermost one."""
-        modules: list[nn.Module] = []
-        while frame is not None:
-            if frame.f_code is _CALL_IMPL:
-                modules.append(frame.f_locals["self"])
-            frame = frame.f_back
+    def _place(self, modules: list[nn.Module]) -> Place | None:
+        """The innermost of these modules that has a name below the outermost one."""
         if not modules:
             return None
         outermost = self._names.of_module(modules[-1])
@@ -311,6 +332,16 @@ class SiteMode(TorchFunctionMode):
             if place is not None and outermost is not None and place.root == outermost.root:
                 return place
         return outermost
+
+
+def _modules(frame: FrameType | None) -> list[nn.Module]:
+    """The modules that are being called, the innermost first."""
+    modules: list[nn.Module] = []
+    while frame is not None:
+        if frame.f_code is _CALL_IMPL:
+            modules.append(frame.f_locals["self"])
+        frame = frame.f_back
+    return modules
 
 
 def _observable(z: Any) -> bool:

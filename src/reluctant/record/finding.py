@@ -45,10 +45,14 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Units:
-    """Which units of a layer a finding is about: their indices, out of `of` units."""
+    """Which units of a layer a finding is about: their indices, out of the `of` that were read.
+
+    Those are all, or, in a very large network, every `stride`-th.
+    """
 
     indices: tuple[int, ...]
     of: int
+    stride: int = 1
 
     @property
     def count(self) -> int:
@@ -79,9 +83,9 @@ class LayerSummary:
     """One line of the verdict: a weight layer, and the activation that it feeds if there is one.
 
     `firing` is the mean firing rate of its units over the last samples (a share), `dead` how
-    many of them are dead, `gradient` the root mean square of the loss gradient at its output,
-    `update_ratio` the median over its weight rows of |change| / |row| in one step. Each is None
-    where nothing was observed.
+    many of them are dead (an estimate where not all were read), `gradient` the root mean square
+    of the loss gradient at its output, `update_ratio` the median over its weight rows of
+    |change| / |row| in one step. Each is None where nothing was observed.
     """
 
     name: str

@@ -74,6 +74,11 @@ def _name(script: str) -> str:
     return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{stem[:50]}"
 
 
+def described(folder: Path) -> bool:
+    """Whether the folder holds a run's `run.json` already."""
+    return (folder / schema.INFO).is_file()
+
+
 def write_info(folder: Path, info: RunInfo) -> None:
     """Write `run.json` in one move, so that a reader sees the old one or the new one."""
     content = {"schema": schema.VERSION, **dataclasses.asdict(info)}

@@ -18,12 +18,15 @@ class RunInfo:
     git_commit: str | None = None
     seed: int | None = None
     module: bool = False
+    # What was looked at: `all`, or `parameters` alone.
+    observed: str = "all"
     # What stood in for what, and where: sentences.
     swaps: tuple[str, ...] = ()
     # Known once the run has ended; a run that was killed never says.
     seconds: float | None = None
     exit_code: int | None = None
     steps: int | None = None
+    skipped: int | None = None  # steps that a gradient scaler left out
     backwards: int | None = None  # counted only until the first optimizer step
     observing_seconds: float | None = None
     # A sentence if our own observation failed while the script went on.

@@ -22,7 +22,8 @@ class Layer:
     """A weight layer: one parameter of two or more dimensions; its rows are its units.
 
     `order` is its place among all layers of the model. `inputs` are the sites whose outputs
-    reach it without another layer between.
+    reach it without another layer between. In a very large network only every `stride`-th unit
+    is read, beginning with the first.
     """
 
     index: int
@@ -32,6 +33,12 @@ class Layer:
     units: int
     order: int
     inputs: tuple[int, ...] = ()
+    stride: int = 1
+
+    @property
+    def read(self) -> int:
+        """How many of its units are read."""
+        return -(-self.units // self.stride)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Site:
     `layer` is the weight layer whose output it receives; None if there is none. `root` is the
     model that made the call ('' if none did). `units` is the number of channels of its input;
     they are the layer's units when `aligned`. `inside` tells whether the call was made by the
-    model that owns that layer, and not, say, in a loss.
+    model that owns that layer, and not, say, in a loss. `stride` is as a layer's.
     """
 
     index: int
@@ -53,6 +60,12 @@ class Site:
     root: str = ""
     aligned: bool = True
     inside: bool = True
+    stride: int = 1
+
+    @property
+    def read(self) -> int:
+        """How many of its units are read."""
+        return -(-self.units // self.stride)
 
 
 @dataclass(frozen=True)
@@ -85,7 +98,8 @@ class Sample:
 
     `step` counts the optimizer's steps from 0. `loss` is the mean of what `backward()` was
     called on; None where that was no scalar or was not seen. `optimizers` is how many different
-    ones had stepped by then.
+    ones had stepped by then. `skipped` says that a gradient scaler left the step out, because
+    gradients had overflowed; none are recorded of it.
     """
 
     index: int
@@ -95,11 +109,12 @@ class Sample:
     rate: float | None
     seconds: float
     optimizers: int = 1
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
 class SiteSeries:
-    """What was seen at a site, over T samples and U units.
+    """What was seen at a site, over T samples and U units: those that are read.
 
     `samples` (T,) index the run's samples. `inputs` (T,) counts the examples in those samples,
     `values` (T,) the numbers seen of each unit: one an example, or one a position.

@@ -6,8 +6,9 @@ A run is a folder:
     rank-0.sqlite   what was observed; one file per rank, write-ahead log, one transaction
                     a sample, so that a run killed at any moment is readable up to its last one
 
-Per-unit columns are blobs of little-endian numbers, one per unit: float32, except `fired`,
-which is int64. Statistics are therefore kept to float32's 24 bits.
+Per-unit columns are blobs of little-endian numbers, one for every `stride`-th unit: float32, except
+`fired`, whose counts are unsigned and as wide as the largest needs (1, 2, 4 or 8 bytes, which
+follows from the blob's length). Statistics are therefore kept to float32's 24 bits, counts exactly.
 """
 
 # Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
@@ -29,7 +30,8 @@ CREATE TABLE layer (
   kind      TEXT NOT NULL,        -- the owning module's class, as `Linear`; `matrix` if none
   shape     TEXT NOT NULL,        -- of the weight, a JSON list
   units     INTEGER NOT NULL,     -- how many rows (output channels) it has
-  position  INTEGER NOT NULL      -- its place among the model's parameters
+  position  INTEGER NOT NULL,     -- its place among the model's parameters
+  stride    INTEGER NOT NULL      -- every which row is read: 1, more in very large networks
 );
 
 CREATE TABLE function (
@@ -46,7 +48,8 @@ CREATE TABLE site (
   layer     INTEGER REFERENCES layer(id),  -- the weight layer that feeds it
   units     INTEGER NOT NULL,     -- channels of its input
   aligned   INTEGER NOT NULL,     -- 1 if those channels are the layer's units
-  inside    INTEGER NOT NULL      -- 1 if the model that owns the layer made the call
+  inside    INTEGER NOT NULL,     -- 1 if the model that owns the layer made the call
+  stride    INTEGER NOT NULL      -- every which unit is read
 );
 
 CREATE TABLE feeds (              -- a site's output reaches a layer, no other layer between
@@ -62,7 +65,8 @@ CREATE TABLE sample (
   loss      REAL,                 -- mean of the scalars that backward() was called on; 'nan'
   rate      REAL,                 -- learning rate of the optimizer's first group
   seconds   REAL NOT NULL,        -- since the script started
-  optimizers INTEGER NOT NULL     -- how many different ones had stepped by then
+  optimizers INTEGER NOT NULL,    -- how many different ones had stepped by then
+  skipped   INTEGER NOT NULL      -- 1 if a gradient scaler left the step out
 );
 
 CREATE TABLE site_sample (        -- SiteSeries: one row a site and sample
@@ -70,7 +74,7 @@ CREATE TABLE site_sample (        -- SiteSeries: one row a site and sample
   site      INTEGER NOT NULL REFERENCES site(id),
   inputs    INTEGER NOT NULL,     -- examples observed
   vals      INTEGER NOT NULL,     -- numbers observed of each unit
-  fired     BLOB NOT NULL,        -- int64: values outside the function's flat region
+  fired     BLOB NOT NULL,        -- counts: values outside the function's flat region
   mean      BLOB NOT NULL,        -- of the pre-activation
   std       BLOB NOT NULL,        -- of the pre-activation, population
   low       BLOB NOT NULL,        -- smallest pre-activation
@@ -87,6 +91,7 @@ CREATE TABLE layer_sample (       -- LayerSeries: one row a layer and sample
   weight    BLOB NOT NULL,        -- norm of each row before the step
   updated   BLOB NOT NULL,        -- |change| / |row| in the step, NaN for a zero row
   bias      BLOB,                 -- each unit's bias before the step
+  first     INTEGER NOT NULL,     -- which of the layer's read rows the blobs begin with
   PRIMARY KEY (layer, sample)
 );
 """

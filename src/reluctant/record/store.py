@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reluctant.errors import RecordDamaged, RecordTooNew
-from reluctant.record import folder, schema
+from reluctant.record import folder, merging, schema
 from reluctant.record.info import RunInfo
 from reluctant.record.run import Function, Layer, LayerSeries, Run, Sample, Site, SiteSeries
 
@@ -36,6 +36,7 @@ class NewLayer:
     shape: tuple[int, ...]
     units: int
     position: int
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class NewSite:
     units: int
     aligned: bool
     inside: bool
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,14 @@ class SiteRow:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer in one sample; the arrays are (U,)."""
+    """One layer in one sample; the arrays are (U,), or a part of it that begins with `first`."""
 
     layer: int
     gradient: Array
     weight: Array
     update: Array
     bias: Array | None
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ class Writer:
             self._write_new(seen)
             at = seen.sample
             place = (at.index, at.step, at.optimizer)
-            facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers)
+            facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped)
             self._insert("sample", [(*place, *facts)])
             self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
             self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])
@@ -146,40 +149,74 @@ class Writer:
 
 def _layer_facts(layer: NewLayer) -> tuple[object, ...]:
     names = (layer.index, layer.name, layer.root, layer.kind)
-    return (*names, json.dumps(layer.shape), layer.units, layer.position)
+    return (*names, json.dumps(layer.shape), layer.units, layer.position, layer.stride)
 
 
 def _site_values(sample: int, row: SiteRow) -> tuple[object, ...]:
     blobs = (row.mean, row.std, row.low, row.high, row.gradient_in, row.gradient_out)
-    return (sample, row.site, row.inputs, row.values, pack(row.fired, "<i8"), *map(pack, blobs))
+    return (sample, row.site, row.inputs, row.values, pack_counts(row.fired), *map(pack, blobs))
 
 
 def _layer_values(sample: int, row: LayerRow) -> tuple[object, ...]:
     arrays = (row.gradient, row.weight, row.update, row.bias)
-    return (sample, row.layer, *map(pack, arrays))
+    return (sample, row.layer, *map(pack, arrays), row.first)
 
 
-def pack(values: Array | None, kind: str = "<f4") -> bytes | None:
-    """A per-unit array as a blob of little-endian numbers; None stays None."""
-    return None if values is None else np.ascontiguousarray(values, dtype=kind).tobytes()
+def pack(values: Array | None) -> bytes | None:
+    """A per-unit array as a blob of little-endian float32; None stays None."""
+    return None if values is None else np.ascontiguousarray(values, dtype="<f4").tobytes()
 
 
-def unpack(blobs: Iterable[bytes | None], units: int, kind: str = "<f4") -> Array:
-    """Blobs, one a sample, as a (T, units) array; a missing blob is a row of NaN.
+def pack_counts(values: Array) -> bytes:
+    """Counts, none of them negative, as a blob of 1, 2, 4 or 8 bytes each, little-endian."""
+    top = int(values.max(initial=0))
+    width = next(width for width in (1, 2, 4, 8) if top < 1 << (8 * width))
+    return np.ascontiguousarray(values, dtype=f"<u{width}").tobytes()
+
+
+def unpack(blobs: Iterable[bytes | None], units: int, firsts: Iterable[int] | None = None) -> Array:
+    """Blobs, one a sample, as (T, units) float32, NaN where a blob or a part of one is missing.
 
     Raises:
-        ValueError: a blob is not one of `units` numbers.
+        ValueError: a blob is not one of `units` numbers; with `firsts`, which say where each
+            begins, it does not fit among them.
     """
-    missing = np.full(units, np.nan, dtype=kind) if kind == "<f4" else np.zeros(units, dtype=kind)
-    rows = [missing if blob is None else np.frombuffer(blob, dtype=kind) for blob in blobs]
-    if any(len(row) != units for row in rows):
-        raise ValueError(f"a row does not hold {units} numbers")
-    return np.stack(rows) if rows else np.empty((0, units), dtype=kind)
+    blobs = list(blobs)
+    rows = np.full((len(blobs), units), np.nan, dtype="<f4")
+    places = [0] * len(blobs) if firsts is None else list(firsts)
+    for row, blob, first in zip(rows, blobs, places, strict=True):
+        if blob is not None:
+            values = np.frombuffer(blob, dtype="<f4")
+            if (len(values) != units) if firsts is None else not 0 <= first <= units - len(values):
+                raise ValueError(f"a row does not hold {units} numbers")
+            row[first : first + len(values)] = values
+    return rows
+
+
+def unpack_counts(blobs: Iterable[bytes], units: int) -> Array:
+    """Blobs of counts, one a sample, as (T, units) int64.
+
+    Raises:
+        ValueError: a blob is not one of `units` counts.
+    """
+    rows = []
+    for blob in blobs:
+        width, rest = divmod(len(blob), units)
+        if rest or width not in (1, 2, 4, 8):
+            raise ValueError(f"a row does not hold {units} counts")
+        rows.append(np.frombuffer(blob, dtype=f"<u{width}").astype(np.int64))
+    return np.stack(rows) if rows else np.empty((0, units), dtype=np.int64)
 
 
 def _keep_nan(value: float | None) -> float | str | None:
     """SQLite stores NaN as NULL, but a loss that is NaN is not a loss that is unknown."""
     return "nan" if value is not None and value != value else value
+
+
+def _sample(index: int, step: int, optimizer: int, loss: object, *facts: Any) -> Sample:
+    rate, seconds, optimizers, skipped = facts
+    value = None if loss is None else float(str(loss))
+    return Sample(index, step, optimizer, value, rate, seconds, optimizers, bool(skipped))
 
 
 def _pack_facts(function: Function) -> str:
@@ -251,21 +288,23 @@ class _Reader:
         columns = list(zip(*rows, strict=True)) or [()] * 10
         with self.damage():
             samples, inputs, values = (np.array(column, dtype=np.int64) for column in columns[:3])
-            fired = unpack(columns[3], units, "<i8")
+            fired = unpack_counts(columns[3], units)
             mean, std, low, high, into, out = (unpack(column, units) for column in columns[4:])
         return SiteSeries(samples, inputs, values, fired, mean, std, low, high, into, out)
 
     def layer(self, index: int) -> LayerSeries:
         rows = self.rows(
-            "SELECT sample, gradient, weight, updated, bias "
+            "SELECT sample, gradient, weight, updated, bias, first "
             "FROM layer_sample WHERE layer = ? ORDER BY sample",
             index,
         )
         units = self.units["layer"][index]
-        columns = list(zip(*rows, strict=True)) or [()] * 5
+        columns = list(zip(*rows, strict=True)) or [()] * 6
         with self.damage():
             samples = np.array(columns[0], dtype=np.int64)
-            gradient, weight, update, bias = (unpack(column, units) for column in columns[1:])
+            gradient, weight, update, bias = (
+                unpack(column, units, columns[5]) for column in columns[1:5]
+            )
         return LayerSeries(samples, gradient, weight, update, bias)
 
     def full_name(self, root: str, name: str) -> str:
@@ -282,22 +321,20 @@ class _Reader:
         """All but the series, which are read when they are asked for."""
         layers = tuple(sorted(self._layers(), key=lambda layer: layer.index))
         sites = tuple(self._sites())
-        self.units["site"] = {site.index: site.units for site in sites}
-        self.units["layer"] = {layer.index: layer.units for layer in layers}
+        self.units["site"] = {site.index: site.read for site in sites}
+        self.units["layer"] = {layer.index: layer.read for layer in layers}
         _check_numbers(sites, len(layers))
         functions = self.rows("SELECT id, name, facts FROM function ORDER BY id")
         samples = self.rows(
-            "SELECT id, step, optimizer, loss, rate, seconds, optimizers FROM sample ORDER BY id"
+            "SELECT id, step, optimizer, loss, rate, seconds, optimizers, skipped "
+            "FROM sample ORDER BY id"
         )
         return Run(
             info,
             layers,
             sites,
             tuple(_unpack_facts(*row) for row in functions),
-            tuple(
-                Sample(index, step, optimizer, None if loss is None else float(loss), *facts)
-                for index, step, optimizer, loss, *facts in samples
-            ),
+            tuple(_sample(*row) for row in samples),
             self,
             path,
         )
@@ -307,18 +344,20 @@ class _Reader:
         for site, layer in self.rows("SELECT site, layer FROM feeds ORDER BY site"):
             feeds.setdefault(layer, []).append(site)
         rows = self.rows(
-            "SELECT id, name, root, kind, shape, units FROM layer ORDER BY root, position, id"
+            "SELECT id, name, root, kind, shape, units, stride FROM layer "
+            "ORDER BY root, position, id"
         )
-        for order, (index, name, root, kind, shape, units) in enumerate(rows):
+        for order, (index, name, root, kind, shape, units, stride) in enumerate(rows):
             full, inputs = self.full_name(root, name), tuple(feeds.get(index, ()))
-            yield Layer(index, full, kind, tuple(json.loads(shape)), units, order, inputs)
+            yield Layer(index, full, kind, tuple(json.loads(shape)), units, order, inputs, stride)
 
     def _sites(self) -> Iterator[Site]:
-        for index, name, root, function, layer, units, aligned, inside in self.rows(
-            "SELECT id, name, root, function, layer, units, aligned, inside FROM site ORDER BY id"
+        for index, name, root, function, layer, units, aligned, inside, stride in self.rows(
+            "SELECT id, name, root, function, layer, units, aligned, inside, stride "
+            "FROM site ORDER BY id"
         ):
             full, flags = self.full_name(root, name), (bool(aligned), bool(inside))
-            yield Site(index, full, function, layer, units, index, root, *flags)
+            yield Site(index, full, function, layer, units, index, root, *flags, stride)
 
 
 def load(path: str | Path) -> Run:
@@ -331,10 +370,16 @@ def load(path: str | Path) -> Run:
     content = folder.read_info(path)
     known = {field.name for field in fields(RunInfo)}
     info = RunInfo(**{key: value for key, value in content.items() if key in known})
-    parts = sorted(path.glob("rank-*.sqlite"))
+    parts = sorted(path.glob("rank-*.sqlite"), key=lambda part: int(part.stem[len("rank-") :]))
+    # A rank lays claim to its part before it has anything to write.
+    parts = [part for part in parts if part.stat().st_size] or parts
     if not parts:
         return Run(info, (), (), (), (), _Nothing(), path)
-    reader = _Reader(parts[0])
+    return merging.join([_part(part, info, path) for part in parts])
+
+
+def _part(part: Path, info: RunInfo, path: Path) -> Run:
+    reader = _Reader(part)
     with reader.damage():
         return reader.run(info, path)
 

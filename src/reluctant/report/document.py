@@ -43,7 +43,13 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "slug": finding.slug,
         "severity": finding.severity.label,
         "layer": finding.layer,
-        "units": units and {"count": units.count, "of": units.of, "indices": list(units.indices)},
+        "units": units
+        and {
+            "count": units.count,
+            "of": units.of,
+            "indices": list(units.indices),
+            **({"stride": units.stride} if units.stride > 1 else {}),
+        },
         "first_step": finding.first_step,
         "cause": asdict(finding.cause),
         "evidence": [

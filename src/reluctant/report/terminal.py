@@ -212,7 +212,9 @@ def _where(finding: Finding) -> str:
     where = f"layer {finding.layer}" if finding.layer else "the whole run"
     if finding.units is None:
         return where
-    return f"{where}: {finding.units.count:,} of {plural(finding.units.of, 'unit')}"
+    units = finding.units
+    read = f" read, every {units.stride:,}th" if units.stride > 1 else ""
+    return f"{where}: {units.count:,} of {plural(units.of, 'unit')}{read}"
 
 
 def _in_full(finding: Finding, alike: Sequence[Finding], whole: bool) -> RenderableType:

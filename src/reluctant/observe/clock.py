@@ -1,0 +1,239 @@
+"""What a step is: an optimizer's, or, where nothing but `backward()` is called, a backward pass.
+
+The first optimizer that steps leads. A step that a `GradScaler` skips, because gradients
+overflowed, is a step of the script too.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Protocol
+from weakref import ReferenceType, ref
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+
+from reluctant.observe.guard import Guard
+
+# A second optimizer becomes the clock when it has stepped this often since the first did.
+_PATIENCE = 32
+
+# Where there is an optimizer, backward passes without a step of it after which they are the steps.
+_BACKWARDS_WITHOUT_STEP = 64
+
+
+class Watcher(Protocol):
+    """Whom a clock tells of steps; of all but `passed` only while `watching`, in a sample."""
+
+    watching: bool
+
+    def stepping(self, optimizer: Optimizer | None, closure: bool) -> None:
+        """Weights are about to change; with a closure, its forward pass is still to come."""
+
+    def stepped(self, optimizer: Optimizer | None, leads: bool) -> None:
+        """Weights have changed, or, without an optimizer, are about to: a step if it `leads`."""
+
+    def skipped(self, optimizer: Optimizer, leads: bool) -> None:
+        """A scaler has kept the weights as they are."""
+
+    def passed(self) -> None:
+        """A step is over that nobody watched."""
+
+    def scaled(self, scale: Tensor) -> None:
+        """The loss is being multiplied by a scaler's factor."""
+
+
+class Clock:
+    """Counts the steps of whatever trains in this process, and tells a watcher of them.
+
+    `steps` counts the leading optimizer's, skipped ones included, `skipped` those alone, and
+    `backwards` the backward passes until the first step of an optimizer. `manual` says that
+    backward passes are the steps.
+
+    Args:
+        watcher: whom to tell.
+        guard: stands between us and the script.
+        ours: whether an optimizer's steps count; None if all do.
+    """
+
+    def __init__(
+        self, watcher: Watcher, guard: Guard, ours: Callable[[Optimizer], bool] | None = None
+    ) -> None:
+        self.steps = 0
+        self.skipped = 0
+        self.backwards = 0
+        self.manual = False
+        # What stands for `Tensor.backward` while backward passes are counted.
+        self.counting: Callable[..., Any] | None = None
+        self._watcher = watcher
+        self._guard = guard
+        self._ours = ours
+        self._lead: ReferenceType[Optimizer] | None = None
+        self._known: list[ReferenceType[Optimizer]] = []
+        self._others = 0
+        self._seen = 0
+        self._undo: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Hook into torch."""
+        self._undo = [
+            register_optimizer_step_pre_hook(self._before).remove,
+            register_optimizer_step_post_hook(self._after).remove,
+            self._count_backwards(),
+            self._see_scaling(),
+        ]
+
+    def stop(self) -> None:
+        """Let go of everything."""
+        for undo in self._undo:
+            undo()
+        self._undo = []
+
+    def number(self, optimizer: Optimizer | None) -> int:
+        """Which of the optimizers this is, by order of their first steps."""
+        if optimizer is None:
+            return 0
+        for number, known in enumerate(self._known):
+            if known() is optimizer:
+                return number
+        self._known.append(ref(optimizer))
+        return len(self._known) - 1
+
+    @property
+    def optimizers(self) -> int:
+        """How many different ones have stepped."""
+        return len(self._known)
+
+    # -- optimizers --------------------------------------------------------------------------
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if not self._watcher.watching or self._guard.broken:
+            return
+        with self._guard():
+            if self._ours is None or self._ours(optimizer):
+                self._watcher.stepping(optimizer, len(args) > 1 or "closure" in kwargs)
+
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._seen += 1
+        leads = self._lead is not None and self._lead() is optimizer
+        if leads and not self._watcher.watching:
+            # The way of nearly every step: nothing but this.
+            self.steps += 1
+            self._others = 0
+            self._watcher.passed()
+            return
+        with self._guard():
+            if self._ours is None or self._ours(optimizer):
+                leads = leads or self._takes_lead(optimizer)
+                self.number(optimizer)
+                self._end(optimizer, leads)
+
+    def _takes_lead(self, optimizer: Optimizer) -> bool:
+        self._others += 1
+        lead = self._lead() if self._lead is not None else None
+        if lead is not None and self._others < _PATIENCE:
+            return False
+        self._lead = ref(optimizer)
+        self.manual = False
+        return True
+
+    def _end(self, optimizer: Optimizer | None, leads: bool) -> None:
+        if leads:
+            self.steps += 1
+            self._others = 0
+        if self._watcher.watching:
+            self._watcher.stepped(optimizer, leads)
+        elif leads:
+            self._watcher.passed()
+
+    # -- backward passes ---------------------------------------------------------------------
+
+    def _count_backwards(self) -> Callable[[], None]:
+        """Count backward passes until an optimizer steps; where none does, they are the steps."""
+        backward = Tensor.backward
+
+        @wraps(backward)
+        def counting(loss: Tensor, *args: Any, **kwargs: Any) -> Any:
+            if self.manual and not self._guard.broken:
+                with self._guard():
+                    self._watcher.stepping(None, False)
+            result = backward(loss, *args, **kwargs)
+            self.backwards += 1
+            if self._lead is not None or self._guard.broken:
+                restore()
+                return result
+            with self._guard():
+                self.manual = self.manual or self._nobody_steps()
+                if self.manual:
+                    self._end(None, True)
+            return result
+
+        def restore() -> None:
+            if Tensor.backward is counting:
+                Tensor.backward = backward  # type: ignore[method-assign]
+
+        self.counting = counting
+        Tensor.backward = counting  # type: ignore[assignment,method-assign]
+        return restore
+
+    def _nobody_steps(self) -> bool:
+        """Whether no optimizer was ever made, or none is used."""
+        if self.backwards >= _BACKWARDS_WITHOUT_STEP:
+            return True
+        # The first instance of a class has its `step` wrapped, and marked so.
+        return not any(getattr(at.step, "hooked", False) for at in _below(Optimizer))
+
+    # -- scalers -----------------------------------------------------------------------------
+
+    def _see_scaling(self) -> Callable[[], None]:
+        """Learn of the factor that losses are multiplied by, and of steps left out."""
+        scaler: Any = torch.amp.GradScaler
+        scale, step = scaler.scale, scaler.step
+
+        @wraps(scale)
+        def scaling(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            result = scale(self_, *args, **kwargs)
+            if self._watcher.watching and not self._guard.broken and self_._scale is not None:
+                with self._guard():
+                    self._watcher.scaled(self_._scale)
+            return result
+
+        @wraps(step)
+        def stepping(self_: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            seen = self._seen
+            result = step(self_, optimizer, *args, **kwargs)
+            if seen == self._seen and self_.is_enabled() and not self._guard.broken:
+                with self._guard():
+                    self._skip(optimizer)
+            return result
+
+        def restore() -> None:
+            if scaler.step is stepping:
+                scaler.step, scaler.scale = step, scale
+
+        scaler.step, scaler.scale = stepping, scaling
+        return restore
+
+    def _skip(self, optimizer: Optimizer) -> None:
+        if self._ours is not None and not self._ours(optimizer):
+            return
+        lead = self._lead() if self._lead is not None else None
+        leads = lead is optimizer or lead is None
+        if leads:
+            self.steps += 1
+            self.skipped += 1
+        if self._watcher.watching:
+            self._watcher.skipped(optimizer, leads)
+        elif leads:
+            self._watcher.passed()
+
+
+def _below(base: type) -> Iterator[Any]:
+    made: Any
+    for made in base.__subclasses__():
+        yield made
+        yield from _below(made)

@@ -1,0 +1,201 @@
+"""Puts series together: calls of one function on one layer, and the parts that ranks wrote.
+
+Counts add, moments join (Chan, Golub and LeVeque 1979), extremes are the extremes of all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from reluctant.record.run import (
+    Floats,
+    Function,
+    Ints,
+    Layer,
+    LayerSeries,
+    Run,
+    Sample,
+    Site,
+    SiteSeries,
+)
+
+
+def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
+    """The series of several calls on one layer's output as if they were one."""
+    if len(parts) == 1:
+        return parts[0]
+    samples = np.unique(np.concatenate([part.samples for part in parts]))
+    shape = (len(samples), parts[0].fired.shape[1])
+    inputs, values = np.zeros((2, len(samples)), dtype=np.int64)
+    fired = np.zeros(shape, dtype=np.int64)
+    mean, square = np.zeros((2, *shape))
+    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+    for part in parts:
+        at = np.searchsorted(samples, part.samples)
+        count = part.values[:, None]
+        inputs[at] += part.inputs
+        values[at] += part.values
+        fired[at] += part.fired
+        mean[at] += part.mean * count
+        square[at] += (part.std**2 + part.mean**2) * count
+        low[at] = np.minimum(low[at], part.low)
+        high[at] = np.maximum(high[at], part.high)
+    total = values[:, None]
+    mean, square = mean / total, square / total
+    return SiteSeries(
+        samples,
+        inputs,
+        values,
+        fired,
+        mean,
+        np.sqrt(np.maximum(square - mean**2, 0)),
+        low,
+        high,
+        _joint_rms(samples, [(part, part.gradient_in) for part in parts]),
+        _joint_rms(samples, [(part, part.gradient_out) for part in parts]),
+    )
+
+
+def _joint_rms(samples: Ints, parts: Sequence[tuple[SiteSeries, Floats]]) -> Floats:
+    """The root mean square over the calls that a gradient came back to; NaN where to none."""
+    square, count = np.zeros((2, len(samples), parts[0][1].shape[1]))
+    for part, rms in parts:
+        at = np.searchsorted(samples, part.samples)
+        known = ~np.isnan(rms)
+        square[at] += np.where(known, rms**2 * part.values[:, None], 0)
+        count[at] += known * part.values[:, None]
+    return np.asarray(np.sqrt(square / np.where(count > 0, count, np.nan)))
+
+
+def assemble(parts: Sequence[LayerSeries]) -> LayerSeries:
+    """The rows of one layer, of which each part may hold some: NaN where none does.
+
+    Where several hold the same rows, as copies of a model do, the first is believed.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    samples = np.unique(np.concatenate([part.samples for part in parts]))
+    shape = (len(samples), parts[0].weight.shape[1])
+    columns = {name: np.full(shape, np.nan, dtype=np.float32) for name in _ROWS}
+    for part in reversed(parts):
+        at = np.searchsorted(samples, part.samples)
+        held = ~np.isnan(part.weight)
+        for name, column in columns.items():
+            column[at] = np.where(held, getattr(part, name), column[at])
+    return LayerSeries(samples, **columns)
+
+
+_ROWS = ("gradient", "weight", "update", "bias")
+
+
+def join(ranks: Sequence[Run]) -> Run:
+    """One run from what its ranks recorded, each the same steps of a model of the same names.
+
+    A rank may know layers and sites that others do not, and may have died before the others.
+    """
+    if len(ranks) == 1:
+        return ranks[0]
+    steps = sorted({sample.step for run in ranks for sample in run.samples})
+    layers = _union([[layer.name for layer in run.layers] for run in ranks])
+    functions = _union([[at.label for at in run.functions] for run in ranks])
+    sites = _union([[at.name for at in run.sites] for run in ranks])
+    series = _Joined(ranks, steps, layers, sites)
+    return replace(
+        ranks[0],
+        layers=tuple(series.first_layer(name) for name in layers),
+        sites=tuple(series.first_site(name, functions) for name in sites),
+        functions=tuple(_function(ranks, label, at) for label, at in functions.items()),
+        samples=tuple(_sample(ranks, step, at) for at, step in enumerate(steps)),
+        series=series,
+    )
+
+
+def _union(names: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Each name's number, by first appearance."""
+    found: dict[str, int] = {}
+    for some in names:
+        for name in some:
+            found.setdefault(name, len(found))
+    return found
+
+
+def _function(ranks: Sequence[Run], label: str, index: int) -> Function:
+    known = next(at for run in ranks for at in run.functions if at.label == label)
+    return replace(known, index=index)
+
+
+def _sample(ranks: Sequence[Run], step: int, index: int) -> Sample:
+    found = [sample for run in ranks for sample in run.samples if sample.step == step]
+    losses = [sample.loss for sample in found if sample.loss is not None]
+    loss = sum(losses) / len(losses) if losses else None
+    seconds = max(sample.seconds for sample in found)
+    return replace(found[0], index=index, loss=loss, seconds=seconds)
+
+
+class _Joined:
+    """The series of all ranks as one."""
+
+    def __init__(
+        self,
+        ranks: Sequence[Run],
+        steps: Sequence[int],
+        layers: dict[str, int],
+        sites: dict[str, int],
+    ) -> None:
+        self._ranks = ranks
+        self._layers = layers
+        self._sites = sites
+        self._places = [
+            np.searchsorted(steps, [sample.step for sample in run.samples]) for run in ranks
+        ]
+        self._layer_of = [{layer.name: layer for layer in run.layers} for run in ranks]
+        self._site_of = [{site.name: site for site in run.sites} for run in ranks]
+        # What comes first in a model comes first on the first ranks, if they share it out.
+        knowing = {name: self._knower(name) for name in layers}
+        self._order = {
+            name: order
+            for order, name in enumerate(
+                sorted(layers, key=lambda name: (knowing[name][0], knowing[name][1].order))
+            )
+        }
+
+    def _knower(self, name: str) -> tuple[int, Layer]:
+        """The first rank that knows a layer, and the layer as it describes it."""
+        found = ((rank, known.get(name)) for rank, known in enumerate(self._layer_of))
+        return next((rank, layer) for rank, layer in found if layer is not None)
+
+    def site(self, index: int) -> SiteSeries:
+        name = list(self._sites)[index]
+        parts = []
+        for run, places, known in zip(self._ranks, self._places, self._site_of, strict=True):
+            if name in known:
+                part = run.series.site(known[name].index)
+                parts.append(replace(part, samples=places[part.samples]))
+        return merge(parts)
+
+    def layer(self, index: int) -> LayerSeries:
+        name = list(self._layers)[index]
+        parts = []
+        for run, places, known in zip(self._ranks, self._places, self._layer_of, strict=True):
+            if name in known:
+                part = run.series.layer(known[name].index)
+                parts.append(replace(part, samples=places[part.samples]))
+        return assemble(parts)
+
+    def first_layer(self, name: str) -> Layer:
+        """The layer as the first rank that knows it describes it, in the numbers of all."""
+        rank, layer = self._knower(name)
+        sites = self._ranks[rank].sites
+        inputs = tuple(self._sites[sites[at].name] for at in layer.inputs)
+        return replace(layer, index=self._layers[name], order=self._order[name], inputs=inputs)
+
+    def first_site(self, name: str, functions: dict[str, int]) -> Site:
+        """The site as the first rank that knows it describes it, in the numbers of all."""
+        rank, site = next(
+            (rank, known[name]) for rank, known in enumerate(self._site_of) if name in known
+        )
+        run, index = self._ranks[rank], self._sites[name]
+        layer = None if site.layer is None else self._layers[run.layers[site.layer].name]
+        function = functions[run.functions[site.function].label]
+        return replace(site, index=index, order=index, function=function, layer=layer)
