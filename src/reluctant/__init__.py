@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
+    from reluctant.monitor import watch as watch
     from reluctant.record.run import Run as Run
     from reluctant.record.store import load as load
     from reluctant.swapping import swap as swap
@@ -18,6 +19,7 @@ _HOME = {
     "diagnose": "reluctant.diagnosis",
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
+    "watch": "reluctant.monitor",
     "load": "reluctant.record.store",
     "Run": "reluctant.record.run",
 }
@@ -25,7 +27,7 @@ _HOME = {
 # Modules that people reach by attribute, as in `reluctant.nn.SiLU`.
 _MODULES = ("functional", "nn")
 
-__all__ = ["Run", "__version__", "diagnose", "load", "register", "swap"]
+__all__ = ["Run", "__version__", "diagnose", "load", "register", "swap", "watch"]
 
 
 def __getattr__(name: str) -> Any:

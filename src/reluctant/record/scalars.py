@@ -1,0 +1,51 @@
+"""Samples as a few numbers by name, for whoever plots them as the run goes on."""
+
+import numpy as np
+
+from reluctant.record.run import Sample
+from reluctant.record.store import Array, LayerRow, Observation, SiteRow
+
+
+class Scalars:
+    """Turns samples, as they come, into numbers by name.
+
+    `loss` and `rate`; of each site `firing` (the mean share of inputs its units fire on), `silent`
+    (the share of units that fired on none) and `gradient` (root mean square at its output); of
+    each layer `update` (the median update ratio of its rows).
+    """
+
+    def __init__(self) -> None:
+        self._sites: dict[int, str] = {}
+        self._layers: dict[int, str] = {}
+
+    def of(self, seen: Observation) -> dict[str, float]:
+        """The numbers of one sample."""
+        self._sites |= {site.index: site.name for site in seen.sites}
+        self._layers |= {layer.index: layer.name or layer.root for layer in seen.layers}
+        found = _of_sample(seen.sample)
+        for row in seen.site_rows:
+            name = self._sites[row.site]
+            found |= {f"{name}/{key}": value for key, value in _of_site(row).items()}
+        for rows in seen.layer_rows:
+            found |= {f"{self._layers[rows.layer]}/update": value for value in _of_layer(rows)}
+        return found
+
+
+def _of_sample(sample: Sample) -> dict[str, float]:
+    values = {"loss": sample.loss, "rate": sample.rate}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _of_site(row: SiteRow) -> dict[str, float]:
+    found = {
+        "firing": float(row.fired.mean()) / max(row.values, 1),
+        "silent": float((row.fired == 0).mean()),
+    }
+    if row.gradient_out is not None:
+        found["gradient"] = float(np.sqrt(np.mean(np.square(row.gradient_out, dtype=np.float64))))
+    return found
+
+
+def _of_layer(row: LayerRow) -> list[float]:
+    known: Array = row.update[np.isfinite(row.update)]
+    return [float(np.median(known))] if known.size else []
