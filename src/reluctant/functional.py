@@ -79,6 +79,8 @@ def _native(activation: Activation) -> Callable[..., Tensor] | None:
     """torch's own function for it."""
     if activation.name == "gelu_tanh":
         return lambda input: _gelu(input, approximate="tanh")
+    if activation.name == "quick_gelu":
+        return lambda input: input * _sigmoid(1.702 * input)
     if activation.differentiable:
         return activation.compute
     found = [at for at in spellings(activation) if not at.__name__.endswith("_")]
@@ -127,6 +129,8 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
         # In float64, where gradients are checked, exactness is worth more than time.
         exact = input.dtype == torch.float64 and own.exact
         free = exact or (own.free is not None and input.nbytes >= 4 * own.free)
+        if input.itemsize == 2 and not own.narrow:
+            free = False
         worth = lean is True or (lean is not False and free)
         if lean is True and kernel is not None and not kernel.applies(**parameters):
             raise WrongArgument(

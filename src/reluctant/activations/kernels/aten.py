@@ -200,5 +200,5 @@ KERNELS: dict[str, Kernel] = {
     "hardsigmoid": Kernel(hardsigmoid, _hardsigmoid_back, keeps="input", free=None, exact=True),
     "mish": Kernel(_mish, _mish_back, keeps="input"),
     "softsign": Kernel(_softsign, _softsign_back, keeps="input"),
-    "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input"),
+    "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input", free=0, narrow=False),
 }

@@ -22,7 +22,7 @@ class Kernel:
     own function, the 25 microseconds counted that a backward pass written in Python costs; below,
     and where it never is (None), it is used with `lean=True` only. Measured:
     benchmarks/LOG.md. `exact` says that torch's own is wrong in float64's last digits, so that
-    there the twin is used whatever it costs.
+    there the twin is used whatever it costs; `narrow`, that it is worth its while in 16 bits.
     """
 
     forward: Callable[..., Tensor]
@@ -31,6 +31,7 @@ class Kernel:
     applies: Callable[..., bool] = _always
     free: int | None = 1 << 20
     exact: bool = False
+    narrow: bool = True
 
     def bind(self, parameters: Mapping[str, float]) -> "Bound":
         """This kernel with its parameters filled in."""
