@@ -42,17 +42,17 @@ class Layers:
         self._most: int | None = None
         self.new: list[NewLayer] = []
 
-    def weights(self) -> Iterator[Tensor]:
-        """The weights of all layers met that are still there."""
-        for layer in list(self._met.values()):
-            weight = layer.weight()
-            if weight is not None:
-                yield weight
+    def weights(self) -> list[Tensor]:
+        """All weights: those of modules, and those met without one that are still there."""
+        met = [layer.weight() for layer in self._met.values()]
+        found = {id(at): at for at in (*self._names.weights(), *met) if at is not None}
+        return list(found.values())
 
     def stride(self, units: int) -> int:
         """Of a layer of so many units, every which one is read."""
         if self._most is None:
-            self._most = _level(self._names.rows(), MOST_ROWS)
+            rows = [int(weight.shape[0]) for weight in self._names.weights()]
+            self._most = _level(rows, MOST_ROWS)
         return -(-units // self._most)
 
     def of(

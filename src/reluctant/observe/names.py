@@ -1,8 +1,9 @@
 """What the script's modules and parameters are called, learned as they are built."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-from weakref import ReferenceType, WeakKeyDictionary, WeakSet, ref
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from torch import Tensor, nn
 from torch.nn.modules.module import (
@@ -50,14 +51,20 @@ class Names:
     """Knows every module the script builds, and names it by its path from the outermost one.
 
     A model is often not called as a whole: `model.encode(x)` calls only its parts. So the
-    outermost module is found by who registered whom, and not only by who called whom.
+    outermost module is found by who registered whom, and not only by who called whom. What has
+    no parameters is nobody's model, and has no name of its own.
     """
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._parents: WeakKeyDictionary[nn.Module, ReferenceType[nn.Module]] = WeakKeyDictionary()
-        self._met: WeakSet[nn.Module] = WeakSet()
-        self._paths: WeakKeyDictionary[nn.Module, Place] = WeakKeyDictionary()
+        # Who registered a module, in that order; and every module met, in order of making.
+        self._parents: WeakKeyDictionary[nn.Module, list[ReferenceType[nn.Module]]] = (
+            WeakKeyDictionary()
+        )
+        self._met: WeakKeyDictionary[nn.Module, None] = WeakKeyDictionary()
+        self._places: WeakKeyDictionary[nn.Module, WeakKeyDictionary[nn.Module, Place]] = (
+            WeakKeyDictionary()
+        )
         self._roots: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()
         self._labels: Counter[str] = Counter()
         self._parameters: dict[int, tuple[ReferenceType[Tensor], Owned]] = {}
@@ -74,78 +81,145 @@ class Names:
     def adopt(self, model: nn.Module) -> None:
         """Learn of a model that was built before we listened."""
         for parent in model.modules():
-            self._met.add(parent)
-            for _, child in parent.named_children():
-                self._parents.setdefault(child, ref(parent))
+            self._met.setdefault(parent)
+            for child in parent.children():
+                self._add(parent, child)
 
     def _module_registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         with self._guard():
             if child is not None:
-                self._parents[child] = ref(parent)
-                self._met.add(parent)
+                self._add(parent, child)
+                self._met.setdefault(parent)
 
     def _parameter_registered(
         self, module: nn.Module, name: str, parameter: nn.Parameter | None
     ) -> None:
         with self._guard():
-            self._met.add(module)
+            self._met.setdefault(module)
 
-    def rows(self) -> list[int]:
-        """How many rows each weight has that any module owns."""
+    def _add(self, parent: nn.Module, child: nn.Module) -> None:
+        others = [at for at in self._parents.get(child, ()) if at() not in (None, parent)]
+        self._parents[child] = [*others, ref(parent)]
+
+    # -- what is where -----------------------------------------------------------------------
+
+    def weights(self) -> list[nn.Parameter]:
+        """The parameters of two or more dimensions that any module owns."""
         found = {}
         for module in list(self._met):
             for parameter in module.parameters(recurse=False):
                 if not is_lazy(parameter) and parameter.dim() >= 2:
-                    found[id(parameter)] = int(parameter.shape[0])
+                    found[id(parameter)] = parameter
         return list(found.values())
 
-    def of_module(self, module: nn.Module) -> Place | None:
-        """Where `module` stands; None if it cannot be known."""
-        if module not in self._paths:
-            self._name(self._outermost(module))
-        return self._paths.get(module)
+    def of_call(self, modules: Sequence[nn.Module]) -> Place | None:
+        """Where a call stands that was made within these modules, the innermost first.
+
+        It is the innermost that has a place below the outermost one: a module that was made for
+        this call alone has none. None if no model is among them.
+        """
+        if not modules:
+            return None
+        root = self._outermost(modules[-1])
+        if root not in self._roots and next(root.parameters(), None) is not None:
+            self._met.setdefault(root)
+            self._name_all()
+        return next(filter(None, (self._below(root, module) for module in modules)), None)
 
     def of_parameter(self, parameter: Tensor) -> Owned | None:
         """Where `parameter` stands; None if no module owns it."""
-        entry = self._parameters.get(id(parameter))
-        if entry is None or entry[0]() is not parameter:
-            for root in {self._outermost(module) for module in self._met}:
-                self._name(root)
+        for look in (self._name_all, lambda: None):
             entry = self._parameters.get(id(parameter))
-            if entry is None or entry[0]() is not parameter:
-                return None
-        return entry[1]
+            if entry is not None and entry[0]() is parameter:
+                return entry[1]
+            look()
+        return None
+
+    def _below(self, root: nn.Module, module: nn.Module) -> Place | None:
+        places = self._places.get(root)
+        if places is None:
+            return None
+        if module not in places and self._reaches(module, root):
+            self._walk(root)
+        return places.get(module)
+
+    # -- who holds whom ----------------------------------------------------------------------
+
+    def _above(self, module: nn.Module) -> Iterator[nn.Module]:
+        """The modules that registered this one and are still there."""
+        for parent in self._parents.get(module, ()):
+            above = parent()
+            if above is not None:
+                yield above
 
     def _outermost(self, module: nn.Module) -> nn.Module:
-        seen = {module}
-        while (parent := self._parents.get(module)) is not None:
-            above = parent()
-            if above is None or above in seen:
+        seen: set[nn.Module] = set()
+        while module not in seen:
+            seen.add(module)
+            above = next(self._above(module), None) or self._whole(module)
+            if above is None:
                 break
-            seen.add(above)
             module = above
         return module
 
-    def _name(self, root: nn.Module) -> None:
+    def _whole(self, part: nn.Module) -> nn.Module | None:
+        """The model that a slice of it belongs to, as `model[2:]`: all it holds is that model's."""
+        first = None
+        for child in part.children():
+            first = next(self._above(child), None)
+            if first is None or first is part:
+                return None
+        return first if next(part.parameters(recurse=False), None) is None else None
+
+    def _reaches(self, module: nn.Module, root: nn.Module) -> bool:
+        seen: set[nn.Module] = set()
+        waiting = [module]
+        while waiting:
+            at = waiting.pop()
+            if at is root:
+                return True
+            if at not in seen:
+                seen.add(at)
+                waiting += self._above(at)
+        return False
+
+    # -- naming ------------------------------------------------------------------------------
+
+    def _name_all(self) -> None:
+        """Name every model there is, in the order in which they were made."""
+        for root in dict.fromkeys(self._outermost(module) for module in list(self._met)):
+            if next(root.parameters(), None) is not None:
+                self._walk(root)
+
+    def _walk(self, root: nn.Module) -> None:
         prefix = ""
         inner = root
         while (attribute := _WRAPPERS.get(type(inner).__name__)) is not None:
             prefix += f"{attribute}."
             inner = getattr(inner, attribute)
-        label = self._roots.get(inner)
+        label = self._roots[root] = self._label(inner)
+        places = self._places.setdefault(root, WeakKeyDictionary())
+        for position, (dotted, module) in enumerate(root.named_modules()):
+            path = (dotted + ".").removeprefix(prefix).rstrip(".").replace("_orig_mod.", "")
+            place = places[module] = Place(label, path, position)
+            for name, parameter in module.named_parameters(recurse=False):
+                self._owned(parameter, Owned(module, place, name))
+        for owner, name, gathered in shards.gathered(root):
+            if owner in places:
+                self._owned(gathered, Owned(owner, places[owner], name))
+
+    def _owned(self, parameter: Tensor, owned: Owned) -> None:
+        known = self._parameters.get(id(parameter))
+        if known is None or known[0]() is not parameter:
+            self._parameters[id(parameter)] = (ref(parameter), owned)
+
+    def _label(self, model: nn.Module) -> str:
+        label = self._roots.get(model)
         if label is None:
-            name = class_name(inner)
+            name = class_name(model)
             count = self._labels[name]
             self._labels[name] += 1
             # Never the name of an earlier model, were it long gone: in a cross-validation the
             # second model is not the first.
-            self._roots[inner] = label = f"{name}#{count}" if count else name
-        for position, (dotted, module) in enumerate(root.named_modules()):
-            path = (dotted + ".").removeprefix(prefix).rstrip(".").replace("_orig_mod.", "")
-            place = self._paths[module] = Place(label, path, position)
-            for name, parameter in module.named_parameters(recurse=False):
-                self._parameters[id(parameter)] = (ref(parameter), Owned(module, place, name))
-        for owner, name, gathered in shards.gathered(root):
-            if owner in self._paths:
-                owned = Owned(owner, self._paths[owner], name)
-                self._parameters[id(gathered)] = (ref(gathered), owned)
+            label = self._roots[model] = f"{name}#{count}" if count else name
+        return label

@@ -27,7 +27,7 @@ from reluctant.observe import graph
 from reluctant.observe.calls import KNOWN, Call, recognise
 from reluctant.observe.guard import Guard
 from reluctant.observe.layers import Layers
-from reluctant.observe.names import Names, Place
+from reluctant.observe.names import Names
 from reluctant.observe.probes import Activity, Gradient, Intervals
 from reluctant.observe.scope import Scope
 from reluctant.record.run import Function
@@ -48,6 +48,9 @@ MOST_CALLS = 8
 _CALL_IMPL = nn.Module._call_impl.__code__
 _BACKWARD = Tensor.backward
 _HAS_TORCH_FUNCTION = overrides.has_torch_function
+
+# Under it a script's own kind of tensor is to us a tensor like any other.
+_PLAINLY = torch._C.DisableTorchFunctionSubclass
 
 
 @dataclass
@@ -196,12 +199,12 @@ class SiteMode(TorchFunctionMode):
 
     def _backward(self, args: tuple[Any, ...]) -> None:
         began = perf_counter()
-        with self._guard():
+        with self._guard(), _PLAINLY():
             self._calls.clear()
             loss = args[0]
-            if type(loss) is Tensor and loss.numel() == 1:
+            if _is_plain(loss) and loss.numel() == 1:
                 self._take.losses.append(loss.detach())
-            if type(loss) is Tensor and self._take.new_sites:
+            if _is_plain(loss) and self._take.new_sites:
                 self._trace(loss)
         self._take.seconds += perf_counter() - began
 
@@ -217,7 +220,7 @@ class SiteMode(TorchFunctionMode):
         take = self._take
         began = perf_counter()
         looked = None
-        with self._guard():
+        with self._guard(), _PLAINLY():
             z: Any = args[0] if args else kwargs.get("input")
             call = recognise(func, args, kwargs) if _observable(z) else None
             if call is not None:
@@ -226,7 +229,7 @@ class SiteMode(TorchFunctionMode):
         output = func(*args, **kwargs)
         if looked is not None:
             began = perf_counter()
-            with self._guard():
+            with self._guard(), _PLAINLY():
                 met, seen = looked
                 if isinstance(output, Tensor):
                     graph.mark(output, met.index)
@@ -258,8 +261,8 @@ class SiteMode(TorchFunctionMode):
     def _returned(self, into: Gradient, met: Met, gradient: Tensor) -> None:
         """A gradient came back; also called in autograd's own threads."""
         began = perf_counter()
-        with self._guard(), torch.no_grad():
-            if type(gradient) is Tensor and not gradient.is_sparse:
+        with self._guard(), torch.no_grad(), _PLAINLY():
+            if _is_plain(gradient) and not gradient.is_sparse:
                 into.add(gradient, met.axis, met.step)
         self._take.seconds += perf_counter() - began
 
@@ -273,7 +276,7 @@ class SiteMode(TorchFunctionMode):
         modules = _modules(sys._getframe())
         if self._scope is not None and not self._scope.holds(modules):
             return None
-        place = self._place(modules)
+        place = self._names.of_call(modules)
         training = not modules or bool(modules[-1].training)
         root, path = (place.root, place.path) if place is not None else ("", "")
         name = call.activation.name
@@ -322,17 +325,6 @@ class SiteMode(TorchFunctionMode):
             self._take.new_functions.append(known)
         return known
 
-    def _place(self, modules: list[nn.Module]) -> Place | None:
-        """The innermost of these modules that has a name below the outermost one."""
-        if not modules:
-            return None
-        outermost = self._names.of_module(modules[-1])
-        for module in modules:
-            place = self._names.of_module(module)
-            if place is not None and outermost is not None and place.root == outermost.root:
-                return place
-        return outermost
-
 
 def _modules(frame: FrameType | None) -> list[nn.Module]:
     """The modules that are being called, the innermost first."""
@@ -344,10 +336,15 @@ def _modules(frame: FrameType | None) -> list[nn.Module]:
     return modules
 
 
+def _is_plain(z: Any) -> bool:
+    """Whether this is a tensor that torch computes with itself, were its class the script's."""
+    return isinstance(z, Tensor) and type(z).__torch_dispatch__ is Tensor.__torch_dispatch__
+
+
 def _observable(z: Any) -> bool:
     """Whether this is a plain tensor in an ordinary training pass."""
     return (
-        type(z) in (Tensor, nn.Parameter)
+        _is_plain(z)
         and z.requires_grad
         and torch.is_grad_enabled()
         and z.dim() > 0
