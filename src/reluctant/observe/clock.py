@@ -18,6 +18,7 @@ from torch.optim.optimizer import (
 )
 
 from reluctant.observe.guard import Guard
+from reluctant.observe.untraced import untraced, untraced_itself
 
 # A second optimizer becomes the clock when it has stepped this often since the first did.
 _PATIENCE = 32
@@ -110,6 +111,7 @@ class Clock:
 
     # -- optimizers --------------------------------------------------------------------------
 
+    @untraced
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if not self._watcher.watching or self._guard.broken:
             return
@@ -117,6 +119,7 @@ class Clock:
             if self._ours is None or self._ours(optimizer):
                 self._watcher.stepping(optimizer, len(args) > 1 or "closure" in kwargs)
 
+    @untraced
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._seen += 1
         leads = self._lead is not None and self._lead() is optimizer
@@ -156,6 +159,7 @@ class Clock:
         """Count backward passes until an optimizer steps; where none does, they are the steps."""
         backward = Tensor.backward
 
+        @untraced_itself
         @wraps(backward)
         def counting(loss: Tensor, *args: Any, **kwargs: Any) -> Any:
             if self.manual and not self._guard.broken:
@@ -194,6 +198,7 @@ class Clock:
         scaler: Any = torch.amp.GradScaler
         scale, step = scaler.scale, scaler.step
 
+        @untraced_itself
         @wraps(scale)
         def scaling(self_: Any, *args: Any, **kwargs: Any) -> Any:
             result = scale(self_, *args, **kwargs)
@@ -202,6 +207,7 @@ class Clock:
                     self._watcher.scaled(self_._scale)
             return result
 
+        @untraced_itself
         @wraps(step)
         def stepping(self_: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
             seen = self._seen

@@ -3,6 +3,9 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
+
+from reluctant.errors import ReluctantError
 
 
 class Guard:
@@ -22,10 +25,37 @@ class Guard:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Run the body; an exception in it ends observation and never reaches the script."""
+        """Run the body; an exception in it ends observation and never reaches the script.
+
+        Unless it is the script's own: its signal handlers may be called while our code runs.
+        """
         try:
             yield
         except Exception as error:
+            if _raised_by_a_handler(error):
+                raise
             if self.failure is None:
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                self.failure = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+                self.failure = sentence(error)
+
+
+def sentence(error: Exception) -> str:
+    """What failed, and what to do about it."""
+    if isinstance(error, ReluctantError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error} ({where.filename}:{where.lineno})"
+    return f"{what}. Please report this with the record's folder."
+
+
+def _raised_by_a_handler(error: Exception) -> bool:
+    """Whether a signal handler raised it: it is given a number and the frame that it interrupts."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        given: list[object] = []
+        for value in frame.f_locals.values():
+            given += value if isinstance(value, tuple) else (value,)
+        if any(
+            isinstance(number, int) and interrupted is frame.f_back
+            for number, interrupted in pairwise(given)
+        ):
+            return True
+    return False

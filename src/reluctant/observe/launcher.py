@@ -22,6 +22,7 @@ class Launcher:
 
     rank = 0
     refused = False
+    info = None  # its processes know
 
     def __init__(
         self,

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
@@ -14,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from reluctant.observe import shards
 from reluctant.observe.guard import Guard
+from reluctant.observe.untraced import left_out
 
 # Modules that wrap a model, and the attribute that holds it: no part of anyone's idea of a name.
 _WRAPPERS = {
@@ -85,15 +88,21 @@ class Names:
             for child in parent.children():
                 self._add(parent, child)
 
+    @left_out
     def _module_registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
+        if torch.compiler.is_compiling():
+            return
         with self._guard():
             if child is not None:
                 self._add(parent, child)
                 self._met.setdefault(parent)
 
+    @left_out
     def _parameter_registered(
         self, module: nn.Module, name: str, parameter: nn.Parameter | None
     ) -> None:
+        if torch.compiler.is_compiling():
+            return
         with self._guard():
             self._met.setdefault(module)
 
@@ -156,20 +165,22 @@ class Names:
         seen: set[nn.Module] = set()
         while module not in seen:
             seen.add(module)
-            above = next(self._above(module), None) or self._whole(module)
+            # Never ask whether a module is true: it may have a length, of which this asks.
+            above = next(chain(self._above(module), self._whole(module)), None)
             if above is None:
                 break
             module = above
         return module
 
-    def _whole(self, part: nn.Module) -> nn.Module | None:
+    def _whole(self, part: nn.Module) -> Iterator[nn.Module]:
         """The model that a slice of it belongs to, as `model[2:]`: all it holds is that model's."""
         first = None
         for child in part.children():
             first = next(self._above(child), None)
             if first is None or first is part:
-                return None
-        return first if next(part.parameters(recurse=False), None) is None else None
+                return
+        if first is not None and next(part.parameters(recurse=False), None) is None:
+            yield first
 
     def _reaches(self, module: nn.Module, root: nn.Module) -> bool:
         seen: set[nn.Module] = set()

@@ -258,7 +258,7 @@ class Observer:
         # SQLite forbids a child even to close its parent's connection: keep it for ever.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._writer))
         self.guard.failure = "a forked process is not observed"
-        self._mode.shut()
+        self._end()
 
 
 def _mean(losses: list[Tensor], factor: float) -> float | None:

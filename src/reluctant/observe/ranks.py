@@ -103,8 +103,11 @@ class Announced(Schedule):
         self._leads = leads
         size = 8 * _KEPT
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
-            # All come at once, and none may take away what another has written.
-            if file.seek(0, os.SEEK_END) < size:
+            # All come at once, and none may take away what another has written. On a full disk
+            # this fails, where a write to memory without a block behind it would end the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            elif file.seek(0, os.SEEK_END) < size:
                 file.truncate(size)
             self._board = mmap.mmap(file.fileno(), size)
 

@@ -19,8 +19,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from reluctant import __version__
-from reluctant.errors import FolderNotWritable, ReluctantError
-from reluctant.observe import ranks
+from reluctant.errors import FolderNotWritable, RecordNotWritten, ReluctantError
+from reluctant.observe import guard, ranks
 from reluctant.observe.imports import after_import
 from reluctant.observe.schedule import Schedule
 from reluctant.record import folder
@@ -48,9 +48,9 @@ class Session:
         scope: what is looked at; None for everything that trains.
         tell: called with each sample once it is written.
 
-    `complaint` is a sentence if the record could not be put where it belongs; `path` is where
-    it is instead, or None if there is none. `refused` is whether a swap could not be made, and
-    the script was ended where it imported torch.
+    `complaint` is a sentence if the record could not be put where it belongs, or not completed;
+    `path` is where it is instead, or None if there is none. `refused` is whether a swap could not
+    be made, and the script was ended where it imported torch.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Session:
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
     ) -> None:
-        self.complaint: FolderNotWritable | None = None
+        self.complaint: FolderNotWritable | RecordNotWritten | None = None
         self.refused = False
         self._budget, self._every = budget, every
         self._activations = activations
@@ -166,7 +166,7 @@ class Session:
             )
             self._observer.start()
         except Exception as error:
-            self._failure = f"{type(error).__name__}: {error}"
+            self._failure = guard.sentence(error)
 
     def _schedule(self, path: Path) -> Schedule:
         if ranks.size() == 1:
@@ -176,11 +176,14 @@ class Session:
 
     def flush(self) -> None:
         """Write what has been seen and waits to be written."""
-        if self._observer is not None:
-            self._observer.flush()
+        if self._observer is not None and self.here:
+            with self._observer.guard():
+                self._observer.flush()
 
     def finish(self, exit_code: int) -> None:
-        """The script has ended: complete the record."""
+        """The script has ended: complete the record, which in a fork is its parent's to do."""
+        if not self.here:
+            return
         observer = self._observer
         if observer is not None:
             observer.finish()
@@ -201,8 +204,11 @@ class Session:
             try:
                 folder.write_info(self.path, self.info)
             except OSError as error:
-                self.complaint = FolderNotWritable.at(self.path, error)
-                self.path = None
+                gone = not folder.described(self.path)
+                why = "it was deleted" if gone else error.strerror
+                self.complaint = RecordNotWritten.at(self.path, why)
+                if gone:
+                    self.path = None
 
 
 def _version(module: str) -> str | None:

@@ -30,6 +30,7 @@ from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names
 from reluctant.observe.probes import Activity, Gradient, Intervals
 from reluctant.observe.scope import Scope
+from reluctant.observe.untraced import untraced
 from reluctant.record.run import Function
 from reluctant.record.store import NewSite
 
@@ -258,6 +259,7 @@ class SiteMode(TorchFunctionMode):
             z.register_hook(partial(self._returned, seen.gradient_in, met))
         return met, seen
 
+    @untraced
     def _returned(self, into: Gradient, met: Met, gradient: Tensor) -> None:
         """A gradient came back; also called in autograd's own threads."""
         began = perf_counter()
