@@ -30,7 +30,9 @@ finish(model)
 
 SCRIPTS = {
     "the whole model": _BEGIN + "model = torch.compile(net())" + _LOOP,
-    "in one graph": _BEGIN + "model = torch.compile(net(), fullgraph=True, backend="aot_eager")" + _LOOP,
+    "in one graph": _BEGIN
+    + 'model = torch.compile(net(), fullgraph=True, backend="aot_eager")'
+    + _LOOP,
     "with less overhead": _BEGIN + 'model = torch.compile(net(), mode="reduce-overhead")' + _LOOP,
     "by its own method": _BEGIN
     + """
