@@ -66,6 +66,20 @@ class RecordTooNew(ReluctantError):
         )
 
 
+class RecordNotWritten(ReluctantError):
+    """A record that cannot be written any more while the script goes on."""
+
+    slug = "record-not-written"
+
+    @classmethod
+    def at(cls, path: Path, why: object) -> "RecordNotWritten":
+        """The record at `path` cannot be written, and `why` says what was met."""
+        return cls(
+            f"The record at {path} could not be written any more ({why}).",
+            "Choose another folder with --out DIR.",
+        )
+
+
 class UnknownActivation(ReluctantError):
     """A name that no activation function has."""
 

@@ -66,7 +66,16 @@ class Watch(ContextDecorator):
         """Stop watching and complete the record. A second call does nothing."""
         if not self._closed:
             self._closed = True
+            said = self._session.complaint
             self._session.finish(exit_code=0)
+            failure, complaint = self._session.info.failure, self._session.complaint
+            if failure is None and complaint is not said:
+                failure = str(complaint)
+            if failure is not None:
+                print(
+                    f"reluctant: Observation was given up, while the training went on: {failure}",
+                    file=sys.stderr,
+                )
 
     # -- with, and @ -------------------------------------------------------------------------
 

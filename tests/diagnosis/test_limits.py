@@ -34,9 +34,9 @@ def test_a_record_that_tells_all_has_no_limits() -> None:
         (empty(steps=0), "neither an optimizer nor backward"),
         (empty(steps=None), "neither an optimizer nor backward"),
         (empty(exit_code=None, steps=None), "before its first optimizer step"),
-        (empty(exit_code=None, steps=None, failure="it broke"), "it broke"),
+        (empty(exit_code=None, steps=None, failure="It broke."), "It broke."),
         (with_info(a_run(), exit_code=None), "has not ended, or was killed"),
-        (with_info(a_run(), failure="it broke"), "Observation failed"),
+        (with_info(a_run(), failure="It broke."), "Observation was given up"),
         (replace(a_run(), sites=()), "No activation function was seen"),
     ],
 )

@@ -1,6 +1,6 @@
 """Starts scripts quickly: one process imports torch, and each script runs in a fork of it.
 
-`python -m tests.matrix.zygote` reads commands, one JSON list a line, and answers each with the
+`python -m tests.matrix.zygote MODULES` reads commands, one JSON list a line, and answers each with the
 exit code. The first word says how: `python` or `reluctant`; output goes to the files `out` and
 `err` in the current directory that the command names.
 """
@@ -12,6 +12,7 @@ import runpy
 import subprocess
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 from typing import IO, NoReturn, cast
 
@@ -19,11 +20,11 @@ from tests.commands import ROOT, Done
 
 
 class Zygote:
-    """The process that forks, as its user sees it."""
+    """The process that forks, as its user sees it; it imports `modules` once for all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.matrix.zygote"],
+            [sys.executable, "-m", "tests.matrix.zygote", *modules],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -50,6 +51,8 @@ def serve() -> None:
     import torch
 
     torch.set_num_threads(1)
+    for module in sys.argv[1:]:
+        import_module(module)
     for line in sys.stdin:
         folder, *command = json.loads(line)
         child = os.fork()

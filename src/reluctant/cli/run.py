@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -130,23 +131,30 @@ class _Ending:
         if not self._session.here:
             return
         try:
+            said = self._session.complaint
             self._session.finish(self.outcome.exit_code)
             if not (self._quiet or self._session.refused) and self._session.rank == 0:
-                self._verdict()
+                self._verdict(said)
         except Exception as error:
             print(f"reluctant: no verdict can be given ({error})", file=sys.stderr)
         if self.outcome.interrupted:
             _die_of_interrupt()
 
-    def _verdict(self) -> None:
+    def _verdict(self, said: ReluctantError | None) -> None:
         from reluctant.diagnosis import diagnose
         from reluctant.record.store import load
         from reluctant.report import terminal
 
+        info, complaint = self._session.info, self._session.complaint
+        known = info is not None and info.failure is not None and self._session.path is not None
+        if complaint is not None and complaint is not said and not known:
+            _say(complaint, None)
         if self._session.path is None:
             return
         try:
             run = load(self._session.path)
+            # What could not be written is known here all the same.
+            run = replace(run, info=info or run.info)
             text = terminal.verdict(run, diagnose(run))
         except ReluctantError as error:
             _say(error, None)

@@ -13,10 +13,7 @@ def limits(run: Run) -> tuple[str, ...]:
 def _limits(run: Run) -> Iterator[str]:
     info = run.info
     if info.failure is not None:
-        yield (
-            f"Observation failed and was given up, while the script went on: {info.failure}. "
-            "Please report this with the record's folder."
-        )
+        yield f"Observation was given up, while the script went on: {info.failure}"
     ended = info.exit_code is not None
     if not run.samples:
         if ended and info.torch is None:

@@ -32,10 +32,14 @@ class Guard:
         try:
             yield
         except Exception as error:
-            if _raised_by_a_handler(error):
-                raise
-            if self.failure is None:
-                self.failure = sentence(error)
+            self.note(error)
+
+    def note(self, error: Exception) -> None:
+        """What is done about an exception in our code."""
+        if _raised_by_a_handler(error):
+            raise error
+        if self.failure is None:
+            self.failure = sentence(error)
 
 
 def sentence(error: Exception) -> str:

@@ -165,15 +165,16 @@ class Observer:
         """Between samples: write what waits, and see whether the next step is to be observed."""
         if self.guard.broken:
             return
-        if self._waiting is not None and not self._on_device:
-            with self.guard():
+        try:  # Not `with`, which costs more where nothing happens.
+            if self._waiting is not None and not self._on_device:
                 self.flush()
-        now = perf_counter()
-        took, self._stepped = now - self._stepped, now
-        self._plain = took if took < self._plain else 1.01 * self._plain
-        if self._schedule.due(self.clock.steps, now - self._began):
-            with self.guard():
+            now = perf_counter()
+            took, self._stepped = now - self._stepped, now
+            self._plain = took if took < self._plain else 1.01 * self._plain
+            if self._schedule.due(self.clock.steps, now - self._began):
                 self._begin()
+        except Exception as error:
+            self.guard.note(error)
 
     def scaled(self, scale: Tensor) -> None:
         """Remember the factor in this sample's loss and gradients."""

@@ -201,14 +201,21 @@ class Session:
             failure=self._failure or (observer.guard.failure if observer is not None else None),
         )
         if self.path is not None and self.rank == 0:
-            try:
-                folder.write_info(self.path, self.info)
-            except OSError as error:
-                gone = not folder.described(self.path)
-                why = "it was deleted" if gone else error.strerror
-                self.complaint = RecordNotWritten.at(self.path, why)
-                if gone:
-                    self.path = None
+            self._complete(self.path)
+
+    def _complete(self, path: Path) -> None:
+        try:
+            if folder.read_info(path).get("started") == self.info.started:
+                folder.write_info(path, self.info)
+                return
+        except OSError as error:
+            self.complaint = RecordNotWritten.at(path, error.strerror)
+            return
+        except ReluctantError:
+            pass
+        # Whatever is there now belongs to somebody else.
+        self.complaint = RecordNotWritten.at(path, "it was deleted or replaced")
+        self.path = None
 
 
 def _version(module: str) -> str | None:
@@ -230,7 +237,10 @@ def _git_commit() -> str | None:
     """The commit of the current directory's repository, if git and one are there."""
     if shutil.which("git") is None:
         return None
-    answer = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
     return answer.stdout.strip() or None

@@ -83,8 +83,12 @@ def write_info(folder: Path, info: RunInfo) -> None:
     """Write `run.json` in one move, so that a reader sees the old one or the new one."""
     content = {"schema": schema.VERSION, **dataclasses.asdict(info)}
     scratch = folder / f".{schema.INFO}.{os.getpid()}"
-    scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    scratch.replace(folder / schema.INFO)
+    try:
+        scratch.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        scratch.replace(folder / schema.INFO)
+    except OSError:
+        scratch.unlink(missing_ok=True)
+        raise
 
 
 def read_info(folder: Path) -> dict[str, Any]:

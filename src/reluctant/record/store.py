@@ -1,9 +1,11 @@
 """The record's SQLite file: written one transaction a sample, read as a `Run`."""
 
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
@@ -14,15 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reluctant.errors import RecordDamaged, RecordTooNew
+from reluctant.errors import RecordDamaged, RecordNotWritten, RecordTooNew
 from reluctant.record import folder, merging, schema
 from reluctant.record.info import RunInfo
 from reluctant.record.run import Function, Layer, LayerSeries, Run, Sample, Site, SiteSeries
 
 Array = NDArray[Any]
-# How long a write may wait for another process's lock before the sample is given up: longer
-# would be felt by the script.
+# How long we wait for another process's lock at the start and at the end of a run. In between the
+# script would feel it: a sample that finds the file locked is written together with a later one.
 BUSY_SECONDS = 0.5
+# So many samples are kept for later.
+MOST_WAITING = 64
+
+# How SQLite words what is no fault of ours; only Python 3.11 and later have codes for it.
+_OUTSIDE = ("disk", "readonly", "unable to open")
 
 
 @dataclass(frozen=True)
@@ -96,11 +103,13 @@ class Observation:
 
 
 class Writer:
-    """Writes one rank's part of a record."""
+    """Writes one rank's part of a record, and never waits for another process to let it."""
 
     def __init__(self, path: Path, rank: int = 0) -> None:
+        self._path = path / schema.part(rank)
+        self._waiting: deque[Observation] = deque()
         self._connection = sqlite3.connect(
-            path / schema.part(rank),
+            self._path,
             isolation_level=None,
             check_same_thread=False,  # optimizers may step in any thread, one at a time
             timeout=BUSY_SECONDS,
@@ -112,9 +121,49 @@ class Writer:
         self._connection.executescript(
             f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;"
         )
+        self._wait_at_most(0)
+        self._made = os.stat(self._path)
 
     def write(self, seen: Observation) -> None:
-        """Add one sample, all of it or nothing."""
+        """Add one sample, all of it or nothing; later, if another process locks the file now.
+
+        Raises:
+            RecordNotWritten: the disk is full, the file is gone, or locked for too long.
+        """
+        self._waiting.append(seen)
+        self._write_waiting()
+        if len(self._waiting) > MOST_WAITING:
+            raise self._not_written(f"the database was locked for {MOST_WAITING} samples")
+
+    def _write_waiting(self) -> None:
+        if not self._there():
+            # SQLite would go on to write into what has no name any more.
+            raise self._not_written("it was deleted or replaced")
+        while self._waiting:
+            seen = self._waiting.popleft()
+            try:
+                self._write(seen)
+            except sqlite3.DatabaseError as error:
+                if "locked" in str(error):
+                    self._waiting.appendleft(seen)
+                    return
+                if any(words in str(error) for words in _OUTSIDE):
+                    raise self._not_written(error) from error
+                raise
+
+    def _there(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), self._made)
+        except OSError:
+            return False
+
+    def _not_written(self, why: object) -> RecordNotWritten:
+        return RecordNotWritten.at(self._path.parent, why)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+
+    def _write(self, seen: Observation) -> None:
         put = self._connection.execute
         put("BEGIN IMMEDIATE")
         try:
@@ -143,8 +192,18 @@ class Writer:
             self._connection.executemany(f"{how} INTO {table} VALUES ({marks})", rows)
 
     def close(self) -> None:
-        """Fold the log into the file and let go of it."""
-        self._connection.close()
+        """Write what waits, fold the log into the file and let go of it.
+
+        Raises:
+            RecordNotWritten: what waited, or the file, is lost.
+        """
+        try:
+            self._wait_at_most(BUSY_SECONDS)
+            self._write_waiting()
+            if self._waiting:
+                raise self._not_written("the database is locked")
+        finally:
+            self._connection.close()
 
 
 def _layer_facts(layer: NewLayer) -> tuple[object, ...]:
