@@ -1,8 +1,8 @@
 """Starts scripts quickly: one process imports torch, and each script runs in a fork of it.
 
-`python -m tests.matrix.zygote MODULES` reads commands, one JSON list a line, and answers each with the
-exit code. The first word says how: `python` or `reluctant`; output goes to the files `out` and
-`err` in the current directory that the command names.
+`python -m tests.matrix.zygote MODULES` imports the modules, then reads commands, one JSON list a
+line, and answers each with the exit code. The first word says how: `python` or `reluctant`; output
+goes to the files `out` and `err` in the current directory that the command names.
 """
 
 import atexit

@@ -130,9 +130,12 @@ class Clock:
             self._watcher.passed()
             return
         with self._guard():
-            if self._ours is None or self._ours(optimizer):
+            if self._guard.broken:
+                # What failed is not tried again; the watcher lets go, and steps are counted.
+                self.steps += leads
+                self._watcher.stepped(optimizer, leads)
+            elif self._ours is None or self._ours(optimizer):
                 leads = leads or self._takes_lead(optimizer)
-                self.number(optimizer)
                 self._end(optimizer, leads)
 
     def _takes_lead(self, optimizer: Optimizer) -> bool:
@@ -148,6 +151,7 @@ class Clock:
         if leads:
             self.steps += 1
             self._others = 0
+        self.number(optimizer)
         if self._watcher.watching:
             self._watcher.stepped(optimizer, leads)
         elif leads:
