@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from time import perf_counter
 
 import pytest
@@ -29,8 +30,7 @@ Watched = Callable[[Callable[[], object]], Run]
 @pytest.fixture
 def watched(tmp_path: Path) -> Watched:
     def watch(train: Callable[[], object]) -> Run:
-        path = tmp_path / "run"
-        path.mkdir()
+        path = Path(mkdtemp(dir=tmp_path))
         folder.write_info(path, RunInfo(script="test"))
         observer = Observer(path, Schedule(every=1), rank=0, began=perf_counter())
         observer.start()

@@ -117,12 +117,17 @@ class Rows:
 
 
 class Reading(NamedTuple):
-    """A parameter between the two readings: how its rows were."""
+    """A parameter between the two readings: how its rows were.
+
+    `gradient` is None where it is still to come.
+    """
 
     layer: WeightLayer
     parameter: Tensor
     copy: Tensor
-    rows: Rows
+    weight: Tensor
+    gradient: Tensor | None
+    bias: Tensor | None
 
 
 class RowProbe:
@@ -137,55 +142,73 @@ class RowProbe:
         self._before: list[Reading] = []
         self.overflow: Tensor | None = None
 
-    def before(self, optimizer: Optimizer) -> None:
-        """Read gradients and weights, and keep a copy of the weights until `after`."""
+    def before(self, optimizer: Optimizer, closure: bool = False) -> None:
+        """Read gradients and weights, and keep a copy of the weights until `after`.
+
+        With a closure, the gradients are read after it: it computes them.
+        """
         # A fused optimizer unscales gradients itself, and skips steps itself.
         scale = getattr(optimizer, "grad_scale", None)
         self.overflow = getattr(optimizer, "found_inf", None)
-        self._read(_trained(optimizer), scale)
+        self._read(_trained(optimizer), scale, closure)
 
     def before_by_hand(self) -> None:
         """The same for every weight met that has a gradient: no optimizer says what trains."""
         self.overflow = None
-        self._read(self._layers.weights(), None)
+        self._read(self._layers.weights())
 
-    def _read(self, weights: Iterable[Tensor], scale: Tensor | None) -> None:
+    def _read(
+        self, weights: Iterable[Tensor], scale: Tensor | None = None, closure: bool = False
+    ) -> None:
         self._before.clear()
         with torch.no_grad():
             for weight in weights:
-                gradient = weight.grad
-                if gradient is None or gradient.is_sparse:
+                if not closure and not _has_gradient(weight):
                     continue
                 layer = self._layers.of(weight)
                 part, step = shards.rows(weight, layer.axis), layer.definition.stride
                 if part is None:
                     continue
-                mine, slope = part.thinned(weight, step), part.thinned(gradient, step)
+                mine = part.thinned(weight, step)
                 bias = layer.bias() if layer.bias is not None else None
-                rows = Rows(
-                    layer.definition.index,
-                    row_norms(slope if scale is None else slope / scale, layer.axis),
+                reading = Reading(
+                    layer,
+                    weight,
+                    mine.clone(),
                     row_norms(mine, layer.axis),
-                    torch.empty(0),
+                    None if closure else _slope(layer, weight, part, scale),
                     None if bias is None else shards.local(bias).flatten()[part.of(step)].clone(),
-                    first=part.first(step),
                 )
-                self._before.append(Reading(layer, weight, mine.clone(), rows))
+                self._before.append(reading)
 
     def after(self) -> list[Rows]:
         """Compare with the weights as they are now."""
         found = []
         with torch.no_grad():
-            for layer, parameter, copy, rows in self._before:
-                part = shards.rows(parameter, layer.axis)
-                if part is None:
+            for layer, parameter, copy, weight, gradient, bias in self._before:
+                part, step = shards.rows(parameter, layer.axis), layer.definition.stride
+                if part is None or (gradient is None and not _has_gradient(parameter)):
                     continue
-                now = part.thinned(parameter, layer.definition.stride)
-                change = row_norms(copy.sub_(now), layer.axis)
-                rows.update = torch.where(rows.weight > 0, change / rows.weight, torch.nan)
-                found.append(rows)
+                if gradient is None:
+                    gradient = _slope(layer, parameter, part)
+                change = row_norms(copy.sub_(part.thinned(parameter, step)), layer.axis)
+                update = torch.where(weight > 0, change / weight, torch.nan)
+                index, first = layer.definition.index, part.first(step)
+                found.append(Rows(index, gradient, weight, update, bias, first))
         self._before.clear()
         return found
+
+
+def _has_gradient(weight: Tensor) -> bool:
+    return weight.grad is not None and not weight.grad.is_sparse
+
+
+def _slope(
+    layer: WeightLayer, weight: Tensor, part: shards.Part, scale: Tensor | None = None
+) -> Tensor:
+    assert weight.grad is not None
+    gradient = part.thinned(weight.grad, layer.definition.stride)
+    return row_norms(gradient if scale is None else gradient / scale, layer.axis)
 
 
 def _trained(optimizer: Optimizer) -> Iterator[Tensor]:

@@ -97,6 +97,7 @@ class Observer:
         """Let go of everything and write what is still to be written."""
         with self.guard():
             self._end()
+            self._found += self._rows.after()
             self.clock.stop()
             self._names.close()
             self.flush()
@@ -137,7 +138,7 @@ class Observer:
         else:
             if not closure:
                 self._mode.shut()
-            self._rows.before(optimizer)
+            self._rows.before(optimizer, closure)
         self._overhead += perf_counter() - began
 
     def stepped(self, optimizer: Optimizer | None, leads: bool) -> None:
@@ -196,6 +197,9 @@ class Observer:
 
     def _sample(self, optimizer: Optimizer | None, began: float, skipped: bool) -> None:
         glimpse, found, self._found = self._mode.take(), self._found, []
+        if optimizer is None:
+            # Whoever changes the weights by hand does so before the next backward pass.
+            found = self._found
         new_layers, self._layers.new = tuple(self._layers.new), []
         index, self.samples = self.samples, self.samples + 1
         step = self.clock.steps - 1
@@ -233,8 +237,6 @@ class Observer:
         self._waiting = observation
         self._on_device = _on_device(glimpse, found)
         if optimizer is None:
-            # Whoever changes the weights by hand does so before the next backward pass.
-            self._found = found
             self._rows.before_by_hand()
         self._overhead += perf_counter() - began
         # What our own clock saw leaves out what a sampled step does to the rest: cold caches, and
