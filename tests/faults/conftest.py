@@ -79,14 +79,16 @@ def zygote() -> Iterator[Zygote]:
 def survives(zygote: Zygote, tmp_path: Path) -> Survives:
     """Runs a script plainly and as `way` says, and checks that they end alike."""
 
-    def both(fault: str, way: str = "run", code: int = 0, loop: str = LOOP) -> Survived:
+    def both(
+        fault: str, way: str = "run", code: int = 0, loop: str = LOOP, every: int = 1
+    ) -> Survived:
         plain, watched = tmp_path / "plain", tmp_path / "watched"
         for folder in (plain, watched):
             folder.mkdir(exist_ok=True)
             (folder / "script.py").write_text(TRAIN + fault + loop + END)
         alone = zygote.run("python", "script.py", cwd=plain)
         if way == "run":
-            command = ("reluctant", "run", "--every", 1, "--out", "run", "script.py")
+            command = ("reluctant", "run", "--every", every, "--out", "run", "script.py")
         else:
             command = ("python", "script.py", "watch")
         done = zygote.run(*command, cwd=watched)

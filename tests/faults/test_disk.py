@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reluctant.record.store import Writer
 from tests.faults.conftest import Survived, Survives
 from tests.matrix.zygote import Zygote
 
@@ -114,6 +115,19 @@ def test_a_folder_that_is_deleted(survives: Survives, way: str) -> None:
 
 
 @WAYS
+def test_a_file_that_is_deleted(survives: Survives, way: str) -> None:
+    fault = """
+import glob
+def fault():
+    for file in glob.glob(run + "/*.sqlite*"):
+        os.remove(file)
+"""
+    survived = survives(fault, way)
+    check_told(survived, "deleted or replaced")
+    assert not survived.run.samples
+
+
+@WAYS
 def test_a_folder_that_is_deleted_after_the_last_step(survives: Survives, way: str) -> None:
     loop = "\nfor step in range(12):\n    print(train())\nsave()\nfault()\n"
     check_told(survives(DELETES, way, loop=loop), "deleted")
@@ -196,6 +210,12 @@ def test_a_database_that_is_locked_for_long(survives: Survives, way: str) -> Non
     survived = survives(LOCKS, way, loop=loop)
     check_told(survived, "locked")
     check_kept(survived, 4)
+
+
+def test_a_training_waits_for_no_lock(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    assert writer._connection.execute("PRAGMA busy_timeout").fetchone() == (0,)
+    writer.close()
 
 
 # -- no files, no home -------------------------------------------------------------------------

@@ -216,9 +216,8 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize("target", OURS)
-def test_an_error_of_ours_in_mid_run(survives: Survives, target: str) -> None:
-    fault = f"""
+def failing(target: str) -> str:
+    return f"""
 from pkgutil import resolve_name
 def fails(*args, **kwargs):
     raise ZeroDivisionError("ours")
@@ -226,12 +225,24 @@ def fault():
     holder, _, name = "reluctant.{target}".rpartition(".")
     setattr(resolve_name(holder), name, fails)
 """
-    survived = survives(fault)
+
+
+@pytest.mark.parametrize("target", OURS)
+def test_an_error_of_ours_in_mid_run(survives: Survives, target: str) -> None:
+    survived = survives(failing(target))
     assert " ".join(survived.done.err.split()).count("ZeroDivisionError: ours") == 1
     run = survived.run
     assert run.info.steps == 12
     assert str(run.info.failure).startswith("ZeroDivisionError: ours (")
     assert run.steps.tolist()[:5] == list(range(5))
+
+
+@pytest.mark.parametrize("target", ["observe.schedule.Schedule.due", "record.store.Writer.write"])
+def test_an_error_of_ours_between_samples(survives: Survives, target: str) -> None:
+    survived = survives(failing(target), every=4)
+    assert " ".join(survived.done.err.split()).count("ZeroDivisionError: ours") == 1
+    assert survived.run.info.steps == 12
+    assert survived.run.steps.tolist()[:1] == [0]
 
 
 def test_an_error_of_ours_in_a_watch(survives: Survives) -> None:
