@@ -162,6 +162,39 @@ thread.join()
     assert len(survives("", way, loop=loop).run.samples) == 12
 
 
+TRAINS_ON = """
+import threading, time
+writing = not any(name.startswith("reluctant") for name in sys.modules)
+if not writing:
+    from reluctant.record.store import Writer
+    insert = Writer._insert
+    def slowly(*arguments):
+        global writing
+        if steps > 10: writing = True
+        time.sleep(0.01)
+        insert(*arguments)
+    Writer._insert = slowly
+steps = 0
+def body():
+    global steps
+    while True:
+        train()
+        steps += 1
+threading.Thread(target=body, daemon=True).start()
+while steps <= 10 or not writing: time.sleep(0.001)
+if watching: watching.close()
+sys.exit(4)
+"""
+
+
+@WAYS
+def test_a_thread_that_trains_on_while_the_record_is_closed(survives: Survives, way: str) -> None:
+    """The main thread ends the run while step 11 writes the sample before it."""
+    survived = survives("", way, code=4, loop=TRAINS_ON)
+    assert survived.run.steps.tolist()[:11] == list(range(11))
+    assert survived.run.info.failure is None
+
+
 FORKS = """
 child = None
 def fault():

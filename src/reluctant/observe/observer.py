@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
+from threading import RLock
 from time import perf_counter
 from typing import Any
 
@@ -78,6 +79,9 @@ class Observer:
         self._plain = inf  # a step that is not observed: the shortest of late
         self._waiting: Callable[[], Observation] | None = None
         self._on_device = False
+        # Held by one thread at a time; a signal handler that trains may come by it twice.
+        self._writing = RLock()
+        self._over = False
 
     @property
     def seconds(self) -> float:
@@ -100,12 +104,20 @@ class Observer:
             self._found += self._rows.after()
             self.clock.stop()
             self._names.close()
-            self.flush()
-            self._writer.close()
+            # A thread may train on until the interpreter is gone, and must not write to what is
+            # closed: that would be felt as a crash.
+            with self._writing:
+                try:
+                    self.flush()
+                finally:
+                    self._over = True
+                    self._writer.close()
 
     # -- samples -----------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        if self._over:
+            return
         self.watching = True
         self._overhead = 0.0
         self._scale = None
@@ -247,7 +259,9 @@ class Observer:
 
     def flush(self) -> None:
         """Write what waits to be written."""
-        if self._waiting is not None:
+        with self._writing:
+            if self._waiting is None or self._over:
+                return
             began = perf_counter()
             waiting, self._waiting = self._waiting, None
             seen = waiting()
