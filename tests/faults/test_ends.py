@@ -103,7 +103,7 @@ def send():
 from reluctant.observe.layers import RowProbe
 after = RowProbe.after
 def slow(self):
-    if step == 5: send()
+    if step == 5 and not sent: send()
     return after(self)
 RowProbe.after = slow
 """
@@ -267,7 +267,9 @@ def test_an_error_of_ours_in_mid_run(survives: Survives, target: str) -> None:
     run = survived.run
     assert run.info.steps == 12
     assert str(run.info.failure).startswith("ZeroDivisionError: ours (")
-    assert run.steps.tolist()[:5] == list(range(5))
+    # Sample 5 waits to be written when the fault comes.
+    least = 5 if target in ("observe.observer._site_row", "record.store.Writer.write") else 6
+    assert run.steps.tolist()[:least] == list(range(least))
 
 
 @pytest.mark.parametrize("target", ["observe.schedule.Schedule.due", "record.store.Writer.write"])

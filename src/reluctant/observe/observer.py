@@ -99,19 +99,23 @@ class Observer:
 
     def finish(self) -> None:
         """Let go of everything and write what is still to be written."""
-        with self.guard():
-            self._end()
-            self._found += self._rows.after()
-            self.clock.stop()
-            self._names.close()
-            # A thread may train on until the interpreter is gone, and must not write to what is
-            # closed: that would be felt as a crash.
-            with self._writing:
-                try:
-                    self.flush()
-                finally:
-                    self._over = True
-                    self._writer.close()
+        # What fails here must not keep the rest from being done.
+        for part in (self._end, self._see_last, self.clock.stop, self._names.close, self._close_up):
+            with self.guard():
+                part()
+
+    def _see_last(self) -> None:
+        self._found += self._rows.after()
+
+    def _close_up(self) -> None:
+        # A thread may train on until the interpreter is gone, and must not write to what is
+        # closed: that would be felt as a crash.
+        with self._writing:
+            try:
+                self.flush()
+            finally:
+                self._over = True
+                self._writer.close()
 
     # -- samples -----------------------------------------------------------------------------
 
