@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reluctant.observe.ranks import Announced
 from reluctant.record.store import Writer
 from tests.faults.conftest import Survived, Survives
 from tests.matrix.zygote import Zygote
@@ -96,6 +97,14 @@ def test_a_disk_that_is_full(survives: Survives, small_disk: Path, way: str) -> 
     check_told(survived, "disk")
     check_kept(survived, 5)
     assert not list(small_disk.glob(".run.json*")), "nothing half-written stays"
+
+
+def test_the_board_of_a_launch_has_its_place_on_the_disk(small_disk: Path) -> None:
+    """A write to memory for which there is no room left would end the process."""
+    with pytest.raises(OSError, match="No space"), (small_disk / "fill").open("wb") as file:
+        file.write(bytes(400_000))
+    with pytest.raises(OSError, match="No space"):
+        Announced(small_disk / "board", True, 0.01, None)
 
 
 # -- no folder ---------------------------------------------------------------------------------
