@@ -38,7 +38,9 @@ PINNED = {
 }
 SIZES = {"64Ki": 1 << 16, "1Mi": 1 << 20, "4Mi": 1 << 22, "32Mi": 1 << 25}
 CHANNELS = 512
-RECTIFIERS = "relu leaky_relu prelu prelu_channels prelu_nchw relu6 squared_relu threshold".split()
+RECTIFIERS = (
+    "relu leaky_relu prelu prelu_channels prelu_nchw rrelu relu6 squared_relu threshold".split()
+)
 
 Call = Callable[[Tensor], Tensor]
 

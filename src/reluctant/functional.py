@@ -247,12 +247,18 @@ def rrelu(
 ) -> Tensor:
     """In training the slope is drawn from [lower, upper] for each element; otherwise their mean.
 
-    Lean, it keeps a seed in place of the slopes, and needs them above zero.
+    Lean or compiled, it keeps a seed in place of the slopes. Lean, it needs them above zero;
+    compiled, other ones than in (0, 1] are drawn and kept as torch does.
     """
     if not torch.compiler.is_compiling():
         CATALOGUE["rrelu"].check(lower=lower, upper=upper)
     if not (training or inplace):
         return learnt.rrelu(input, lower, upper, training)
+    if _emitted() and not inplace and 0 < lower <= upper <= 1 and input.numel() < 1 << 31:
+        seed = torch.randint(
+            -(1 << 31), (1 << 31) - 1, (2,), dtype=torch.int32, device=input.device
+        )
+        return compiled.FusedRReLU.apply(input, seed, lower, upper)
     if inplace or lean is not True or torch.compiler.is_compiling():
         return (_rrelu_ if inplace else _rrelu)(input, lower, upper, training)
     if lower <= 0:

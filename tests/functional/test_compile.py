@@ -9,6 +9,8 @@ from tests.functional.cases import LEANS, USUAL, Case, gradient, over
 from tests.functional.test_values import extremes
 from torch import Tensor, nn
 
+from reluctant import functional
+
 SLOW = (
     "relu", "leaky_relu", "prelu", "relu6", "squared_relu", "mish", "gelu_tanh", "swiglu", "maxout"
 )  # fmt: skip
@@ -54,6 +56,49 @@ def test_compiled(case: Case) -> None:
 @over([Case(name) for name in SLOW])
 def test_compiled_to_machine_code(case: Case) -> None:
     check_compiled(case, "inductor")
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_slopes_are_drawn(backend: str) -> None:
+    """Uniform, each by itself, the same in both passes, by the seed, and anew with each call."""
+    low, high, count = 0.25, 0.75, 1 << 16
+    z = torch.full((count // 64, 64), -2.0, dtype=torch.float64).index_fill_(1, torch.tensor(5), 3)
+
+    @torch.compile(fullgraph=True, backend=backend)
+    def rrelu(z: Tensor) -> Tensor:
+        return functional.rrelu(z, low, high, training=True)
+
+    def drawn(z: Tensor) -> tuple[Tensor, Tensor]:
+        torch.manual_seed(3)
+        z = z.detach().requires_grad_()
+        y = rrelu(z)
+        return y.detach(), torch.autograd.grad(y.sum(), z)[0]
+
+    y, slope = drawn(z)
+    torch.testing.assert_close(y, z * slope)
+    assert (slope[:, 5] == 1).all()
+    assert torch.equal(drawn(z)[0], y)
+    assert not torch.equal(rrelu(z), y)
+
+    shares = ((slope[z < 0] - low) / (high - low)).sort().values
+    assert 0 <= shares[0] <= shares[-1] <= 1
+    # Kolmogorov and Smirnov: further apart than 1.95 in one of a thousand draws.
+    apart = (shares - torch.linspace(0, 1, len(shares), dtype=torch.float64)).abs().max()
+    assert apart * len(shares) ** 0.5 < 1.95
+    deviation = slope[z < 0] - slope[z < 0].mean()
+    for distance in (1, 2, 63, 126):
+        together = (deviation[:-distance] * deviation[distance:]).mean() / deviation.square().mean()
+        assert together.abs() * len(deviation) ** 0.5 < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [16, 17])
+def test_a_slope_a_channel_gets_the_sum_over_rows(rows: int) -> None:
+    z, weight = torch.randn(rows, 24), torch.rand(24).requires_grad_()
+    compiled = torch.compile(functional.prelu, fullgraph=True)
+    (wanted,) = torch.autograd.grad(functional.prelu(z, weight).sum(), weight)
+    (got,) = torch.autograd.grad(compiled(z, weight).sum(), weight)
+    torch.testing.assert_close(got, wanted)
 
 
 @over(USUAL)

@@ -128,6 +128,46 @@ class FusedPReLU(Function):
         return back, _summed(gradient * z.clamp(max=0), slopes)
 
 
+class FusedRReLU(Function):
+    """Leaky with a slope drawn for each element; keeps the output and the seed.
+
+    Takes slopes above zero and up to one. torch's own numbers come one by one, for a loop that
+    nothing makes vectors of; these are a hash of the seed and of each element's place.
+    """
+
+    @staticmethod
+    def forward(z: Tensor, seed: Tensor, lower: float, upper: float) -> Tensor:
+        """The output at `z`; `seed` is two integers, (2,) int32."""
+        return torch.maximum(z, (z * hashed_slopes(z, seed, lower, upper)).to(z.dtype))
+
+    @staticmethod
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, float, float], output: Tensor
+    ) -> None:
+        """Keep the output, which has the input's sign."""
+        _, seed, *ctx.interval = inputs
+        ctx.save_for_backward(output, seed)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """The gradient of z, the same slopes drawn again."""
+        y, seed = ctx.saved_tensors
+        slopes = torch.maximum(torch.sign(y), hashed_slopes(y, seed, *ctx.interval))
+        return (gradient * slopes).to(y.dtype), None, None, None
+
+
+def hashed_slopes(like: Tensor, seed: Tensor, lower: float, upper: float) -> Tensor:
+    """Slopes between `lower` and `upper`, float32, one for each element of `like`.
+
+    A Weyl sequence, then one round of a multiplicative hash (the shift and multiplier of Wellons
+    2018, "Prospecting for hash functions"), read as a signed number of 32 bits.
+    """
+    place = torch.arange(like.numel(), dtype=torch.int32, device=like.device).view(like.shape)
+    weyl = place * -1640531527 + seed[0]
+    number = (weyl ^ ((weyl >> 15) & 0x1FFFF) ^ seed[1]) * (0x846CA68B - (1 << 32))
+    return number.float() * ((upper - lower) / 2**32) + (lower + upper) / 2
+
+
 class FusedJumpReLU(Function):
     """z above thresholds that are learnt, shaped to go with z, and otherwise 0."""
 
@@ -173,6 +213,13 @@ class Larger(Function):
         return gradient * (1 - second), gradient * second
 
 
+# Rows that are summed at once: Inductor sums a column of them at a time, and more would not stay
+# in the nearest cache.
+_ROWS = 8
+
+
 def _summed(product: Tensor, parameter: Tensor) -> Tensor:
     dims = [dim for dim in range(product.dim()) if parameter.shape[dim] == 1]
+    if product.dim() == 2 and dims == [0] and product.shape[0] % _ROWS == 0:
+        product = product.unflatten(0, (-1, _ROWS)).sum(1)
     return product.sum(dims, keepdim=True)
