@@ -1,13 +1,16 @@
-"""What `reluctant run` costs: each example with and without it, side by side.
+"""What watching costs: a training with and without a monitor, side by side.
 
-    python -m benchmarks.overhead [--pairs N] [--in-turn] [--only NAME]
+    python -m benchmarks.overhead [--loads NAME ...] [--ways NAME ...] [--pairs N]
 
-The two runs of a pair go at the same time, each on a processor of its own with one thread, and
-change places from pair to pair: whatever slows the machine slows both. With `--in-turn` they go
-one after the other instead, in alternating order. Printed is the median of the pairs' ratios with
-the smallest and largest, for wall time and for processor time; then what observation says of
-itself: its share of the run, and the price of one sampled step in plain steps. Results go to a
-file as they come, and a call that was interrupted goes on where it stopped.
+Loads are the examples, and those of benchmarks/load.py; ways are `reluctant` (as it stands),
+`every` (`--every 1`), and, for the latter loads, the monitors `wandb` and `tensorboard`. The two
+runs of a pair go at the same time, each on a processor of its own with one thread, and change
+places from pair to pair: whatever slows the machine slows both. Where one run takes both
+processors (`ddp`) they go one after the other, in alternating order. Printed is the mean of the
+pairs' ratios with its 95 % interval (Student's, on logarithms) for wall time and for processor
+time; then, of *reluctant*, what observation says of itself: its share of the run, and the price of
+one sampled step in plain steps. Results go to a file as they come, and a call that was interrupted
+goes on where it stopped.
 """
 
 import argparse
@@ -17,24 +20,59 @@ import subprocess
 import sys
 import tempfile
 import time
+from math import exp, log, sqrt
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, stdev
 from typing import Any
 
+from scipy.stats import t as student
+
 ROOT = Path(__file__).parents[1]
+PYTHON = sys.executable
 
 # Each takes 35 to 40 s with one thread on the machine of the LOG.
-SCRIPTS: dict[str, list[str]] = {
+EXAMPLES: dict[str, list[str]] = {
     "digits_mlp": ["--epochs", "1200"],
     "fashion_cnn": ["--epochs", "2", "--train-size", "25000"],
     "char_transformer": ["--steps", "850"],
 }
+# Steps; each takes something over a minute.
+LOADS = {
+    "tiny": 40_000,
+    "wide": 1_600,
+    "conv": 6_000,
+    "transformer": 3_000,
+    "compiled": 16_000,
+    "ddp": 8_000,
+}
+WAYS = ("reluctant", "every", "wandb", "tensorboard")
+
+# Where every step is watched, a part of them tells as much.
+EVERY_SHARE = 4
 
 
-def start(command: list[str], processor: int) -> subprocess.Popen[bytes]:
-    """Begin a run on one processor, with one thread, its output thrown away."""
+def command(load: str, way: str, record: Path, steps: int) -> list[str]:
+    """What runs a load in one way."""
+    if load in EXAMPLES:
+        what = [str(ROOT / "examples" / f"{load}.py"), *EXAMPLES[load]]
+    else:
+        what = ["-m", "benchmarks.load", load, str(steps)]
+        if way in ("wandb", "tensorboard"):
+            what += ["--monitor", way]
+    watched = {"reluctant": [], "every": ["--every", "1"]}
+    if way in watched:
+        what = ["-m", "reluctant", "run", "--out", str(record), *watched[way], *what]
+    if load == "ddp":
+        launcher = "-m torch.distributed.run --standalone --nproc-per-node 2".split()
+        what = [*launcher, *what]
+    return [PYTHON, *what]
+
+
+def start(command: list[str], processors: str) -> subprocess.Popen[bytes]:
+    """Begin a run on these processors, one thread a process, its output thrown away."""
     return subprocess.Popen(
-        ["taskset", "--cpu-list", str(processor), *command],
+        ["taskset", "--cpu-list", processors, *command],
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -56,83 +94,88 @@ def finish(runs: dict[str, subprocess.Popen[bytes]]) -> dict[str, tuple[float, f
     return times
 
 
-def pair(name: str, turn: int, in_turn: bool) -> dict[str, Any]:
-    """One plain and one watched run."""
-    script = [str(ROOT / "examples" / f"{name}.py"), *SCRIPTS[name]]
+def pair(load: str, way: str, turn: int, steps: int) -> dict[str, Any]:
+    """One plain run and one in another way."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "run"
-        commands = {
-            "plain": [sys.executable, *script],
-            "watched": [sys.executable, "-m", "reluctant", "run", "--out", str(record), *script],
-        }
-        order = sorted(commands, reverse=turn % 2 == 1)
+        order = sorted(("plain", way), reverse=turn % 2 == 1)
+        commands = {name: command(load, name, record, steps) for name in order}
         times: dict[str, tuple[float, float]] = {}
-        if in_turn:
-            for which in order:
-                times |= finish({which: start(commands[which], 1)})
+        if load == "ddp":
+            for name in order:
+                times |= finish({name: start(commands[name], "0,1")})
         else:
-            places = enumerate(order)
-            times = finish({which: start(commands[which], at) for at, which in places})
-        info = json.loads((record / "run.json").read_text())
-        size = sum(path.stat().st_size for path in record.iterdir())
-        counted = subprocess.run(
-            [sys.executable, "-m", "reluctant", "diagnose", str(record), "--format", "json"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+            times = finish({name: start(commands[name], str(at)) for at, name in enumerate(order)})
+        said = facts(record) if record.exists() else {}
+    return {"load": load, "way": way, "plain": times["plain"], "other": times[way], **said}
+
+
+def facts(record: Path) -> dict[str, Any]:
+    """What a run says of itself."""
+    info = json.loads((record / "run.json").read_text())
+    asked = [PYTHON, "-m", "reluctant", "diagnose", str(record), "--format", "json"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
     return {
-        "script": name,
-        "in_turn": in_turn,
-        **times,
         "steps": info["steps"],
         "observing": info["observing_seconds"],
-        "samples": json.loads(counted.stdout)["run"]["samples"],
-        "bytes": size,
+        "samples": json.loads(told.stdout)["run"]["samples"],
+        "bytes": sum(path.stat().st_size for path in record.iterdir()),
     }
 
 
-def show(name: str, pairs: list[dict[str, Any]]) -> None:
-    """One line for one example."""
+def interval(ratios: list[float]) -> str:
+    """The geometric mean with its 95 % interval."""
+    logs = [log(ratio) for ratio in ratios]
+    if len(logs) < 2:
+        return f"{ratios[0]:.4f}"
+    half = student.ppf(0.975, len(logs) - 1) * stdev(logs) / sqrt(len(logs))
+    low, middle, high = (exp(mean(logs) + side * half) for side in (-1, 0, 1))
+    return f"{middle:.4f} ({low:.3f} to {high:.3f})"
+
+
+def show(load: str, way: str, pairs: list[dict[str, Any]]) -> None:
+    """One line for one load and way."""
     seconds = median(at["plain"][0] for at in pairs)
-    columns = []
-    for kind in (0, 1):
-        ratios = sorted(at["watched"][kind] / at["plain"][kind] for at in pairs)
-        columns.append(f"{median(ratios):.4f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
-    share = median(at["observing"] / at["watched"][0] for at in pairs)
-    price = median(at["observing"] / at["samples"] / (at["plain"][0] / at["steps"]) for at in pairs)
-    samples = median(at["samples"] for at in pairs)
-    size = median(at["bytes"] for at in pairs)
-    print(
-        f"{name:18} {len(pairs):2} {seconds:6.1f} s  {columns[0]:25} {columns[1]:25} "
-        f"{100 * share:5.2f} %  {samples:5.0f}  {price:5.1f}  {size / 1e6:5.1f} MB"
+    walls, processors = (
+        interval([at["other"][kind] / at["plain"][kind] for at in pairs]) for kind in (0, 1)
     )
+    line = f"| {load} | {way} | {len(pairs)} | {seconds:.1f} s | {walls} | {processors} |"
+    if "observing" in pairs[0]:
+        share = median(at["observing"] / at["other"][0] for at in pairs)
+        samples = median(at["samples"] for at in pairs)
+        price = share * median(at["steps"] for at in pairs) / samples
+        size = median(at["bytes"] for at in pairs) / 1e6
+        line += f" {100 * share:.2f} % | {samples:.0f} | {price:.1f} | {size:.1f} MB |"
+    print(line)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--loads", nargs="+", choices=[*EXAMPLES, *LOADS], default=list(EXAMPLES))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["reluctant"])
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--in-turn", action="store_true")
-    parser.add_argument("--only", choices=list(SCRIPTS))
     parser.add_argument("--results", type=Path, default=ROOT / ".reluctant" / "overhead.jsonl")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
     lines = args.results.read_text().splitlines() if args.results.exists() else []
-    done = [at for at in map(json.loads, lines) if at["in_turn"] == args.in_turn]
-    names = [args.only] if args.only else list(SCRIPTS)
+    done = list(map(json.loads, lines))
+    wanted = [
+        (load, way)
+        for load in args.loads
+        for way in args.ways
+        if load in LOADS or way in ("reluctant", "every")
+    ]
     for turn in range(args.pairs):
-        for name in names:
-            if sum(at["script"] == name for at in done) <= turn:
-                found = pair(name, turn, args.in_turn)
-                done.append(found)
+        for load, way in wanted:
+            if sum((at["load"], at["way"]) == (load, way) for at in done) <= turn:
+                steps = LOADS.get(load, 0) // (EVERY_SHARE if way == "every" else 1)
+                done.append(pair(load, way, turn, steps))
                 with args.results.open("a") as file:
-                    file.write(json.dumps(found) + "\n")
-    print(
-        f"{'script':18} {'n':>2} {'plain':>8}  {'wall, watched / plain':25} "
-        f"{'processor':25} {'own':>7}  steps  price  record"
-    )
-    for name in names:
-        show(name, [at for at in done if at["script"] == name])
+                    file.write(json.dumps(done[-1]) + "\n")
+    print("| load | way | n | plain | wall | processor | own | steps sampled | price | record |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for load, way in wanted:
+        show(load, way, [at for at in done if (at["load"], at["way"]) == (load, way)])
 
 
 if __name__ == "__main__":
