@@ -19,8 +19,9 @@ demo: $(READY)
 	@echo
 	$(BIN)/reluctant run examples/digits_mlp.py --epochs 10 --optimizer adam --lr 0.1
 
+# One thread a process: there is a process for each core.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
