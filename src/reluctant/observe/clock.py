@@ -20,6 +20,9 @@ from torch.optim.optimizer import (
 from reluctant.observe.guard import Guard
 from reluctant.observe.untraced import untraced, untraced_itself
 
+# What stands for `Tensor.backward`: itself, and what each clock puts in its place.
+BACKWARDS: set[Callable[..., Any]] = {Tensor.backward}
+
 # A second optimizer becomes the clock when it has stepped this often since the first did.
 _PATIENCE = 32
 
@@ -58,18 +61,20 @@ class Clock:
     Args:
         watcher: whom to tell.
         guard: stands between us and the script.
-        ours: whether an optimizer's steps count; None if all do.
+        ours: whether an optimizer's steps count, or, of None, backward passes where none steps;
+            None if all do.
     """
 
     def __init__(
-        self, watcher: Watcher, guard: Guard, ours: Callable[[Optimizer], bool] | None = None
+        self,
+        watcher: Watcher,
+        guard: Guard,
+        ours: Callable[[Optimizer | None], bool] | None = None,
     ) -> None:
         self.steps = 0
         self.skipped = 0
         self.backwards = 0
         self.manual = False
-        # What stands for `Tensor.backward` while backward passes are counted.
-        self.counting: Callable[..., Any] | None = None
         self._watcher = watcher
         self._guard = guard
         self._ours = ours
@@ -117,7 +122,9 @@ class Clock:
             return
         with self._guard():
             if self._ours is None or self._ours(optimizer):
-                self._watcher.stepping(optimizer, len(args) > 1 or "closure" in kwargs)
+                # Frameworks hand on a closure that is None.
+                closure = args[1] if len(args) > 1 else kwargs.get("closure")
+                self._watcher.stepping(optimizer, closure is not None)
 
     @untraced
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -166,25 +173,28 @@ class Clock:
         @untraced_itself
         @wraps(backward)
         def counting(loss: Tensor, *args: Any, **kwargs: Any) -> Any:
+            if _is_over(counting):
+                return backward(loss, *args, **kwargs)
             if self.manual and not self._guard.broken:
                 with self._guard():
                     self._watcher.stepping(None, False)
             result = backward(loss, *args, **kwargs)
-            self.backwards += 1
             if self._lead is not None or self._guard.broken:
                 restore()
                 return result
             with self._guard():
-                self.manual = self.manual or self._nobody_steps()
-                if self.manual:
-                    self._end(None, True)
+                if self._ours is None or self._ours(None):
+                    self.backwards += 1
+                    self.manual = self.manual or self._nobody_steps()
+                    if self.manual:
+                        self._end(None, True)
             return result
 
         def restore() -> None:
-            if Tensor.backward is counting:
-                Tensor.backward = backward  # type: ignore[method-assign]
+            BACKWARDS.discard(counting)
+            _put_back(Tensor, "backward", counting)
 
-        self.counting = counting
+        BACKWARDS.add(counting)
         Tensor.backward = counting  # type: ignore[assignment,method-assign]
         return restore
 
@@ -206,7 +216,8 @@ class Clock:
         @wraps(scale)
         def scaling(self_: Any, *args: Any, **kwargs: Any) -> Any:
             result = scale(self_, *args, **kwargs)
-            if self._watcher.watching and not self._guard.broken and self_._scale is not None:
+            seen = self._watcher.watching and not _is_over(scaling)
+            if seen and not self._guard.broken and self_._scale is not None:
                 with self._guard():
                     self._watcher.scaled(self_._scale)
             return result
@@ -216,14 +227,16 @@ class Clock:
         def stepping(self_: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
             seen = self._seen
             result = step(self_, optimizer, *args, **kwargs)
+            if _is_over(stepping):
+                return result
             if seen == self._seen and self_.is_enabled() and not self._guard.broken:
                 with self._guard():
                     self._skip(optimizer)
             return result
 
         def restore() -> None:
-            if scaler.step is stepping:
-                scaler.step, scaler.scale = step, scale
+            _put_back(scaler, "step", stepping)
+            _put_back(scaler, "scale", scaling)
 
         scaler.step, scaler.scale = stepping, scaling
         return restore
@@ -240,6 +253,20 @@ class Clock:
             self._watcher.skipped(optimizer, leads)
         elif leads:
             self._watcher.passed()
+
+
+def _put_back(holder: Any, name: str, ours: Any) -> None:
+    """Put back what a function of ours stands for; where another stands on it, do nothing more.
+
+    Clocks may stop in another order than they started. Theirs are the ones looked through here.
+    """
+    ours.over = True
+    while _is_over(standing := getattr(holder, name)):
+        setattr(holder, name, standing.__wrapped__)
+
+
+def _is_over(function: Any) -> bool:
+    return getattr(function, "over", False)
 
 
 def _below(base: type) -> Iterator[Any]:

@@ -49,11 +49,14 @@ def kind(node: Node) -> str:
     return str(node.name()).rsplit("::", 1)[-1].rstrip("0123456789")
 
 
-def mark(output: Tensor, site: int) -> None:
-    """Note on the node that made `output` that it is the activation of this site."""
+def mark(output: Tensor, site: int, by: object) -> None:
+    """Note on the node that made `output` that it is the activation of this site.
+
+    Several may look at one graph, each with numbers of its own: `by` is whose this is.
+    """
     if output.grad_fn is not None:
         node: Node = output.grad_fn
-        node.metadata[_MARK] = site
+        node.metadata.setdefault(_MARK, {})[id(by)] = site
 
 
 def _nearest(
@@ -95,13 +98,13 @@ def products(loss: Tensor) -> Iterator[Feed]:
         yield from filter(None, map(_product, nodes))
 
 
-def sites_behind(inputs: Iterable[Node]) -> set[int]:
-    """The marked sites behind these nodes with no other weight layer between."""
+def sites_behind(inputs: Iterable[Node], by: object) -> set[int]:
+    """The sites that `by` marked behind these nodes with no other weight layer between."""
 
     def stop(node: Node) -> bool:
         return _MARK in node.metadata or _product(node) is not None
 
-    marks = (node.metadata.get(_MARK) for node in _nearest(inputs, stop))
+    marks = (node.metadata.get(_MARK, {}).get(id(by)) for node in _nearest(inputs, stop))
     return {site for site in marks if site is not None}
 
 

@@ -9,12 +9,11 @@ from math import inf, isfinite
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
-from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from reluctant.observe import eager
 from reluctant.observe.calls import know_ours
 from reluctant.observe.clock import Clock
 from reluctant.observe.guard import Guard
@@ -73,7 +72,7 @@ class Observer:
         self._rows = RowProbe(self._layers)
         self._found: list[Rows] = []
         self._scale: Tensor | None = None
-        self._stance: Any = None
+        self._eager = False
         self._overhead = 0.0
         self._stepped = began
         self._plain = inf  # a step that is not observed: the shortest of late
@@ -91,7 +90,6 @@ class Observer:
     def start(self) -> None:
         """Hook into torch and open the first sample, for step 0."""
         self.clock.start()
-        self._mode.counting = self.clock.counting
         os.register_at_fork(after_in_child=self._abandon)
         after_import("reluctant.functional", know_ours)
         after_import("torch._dynamo", self._look_through_compilation)
@@ -133,16 +131,16 @@ class Observer:
     def _end(self) -> None:
         self.watching = False
         self._mode.shut()
-        if self._stance is not None:
-            self._stance.__exit__(None, None, None)
-            self._stance = None
+        if self._eager:
+            self._eager = False
+            eager.leave()
 
     def _look_through_compilation(self) -> None:
         """A compiled model shows no activation: while a sample is open it runs uncompiled."""
         with self.guard():
-            wanted = self.watching and self._activations and self._stance is None
-            if wanted and hasattr(torch.compiler, "set_stance"):
-                self._stance = torch.compiler.set_stance("force_eager")
+            if self.watching and self._activations and not self._eager:
+                self._eager = True
+                eager.enter()
 
     # -- what the clock tells ----------------------------------------------------------------
 

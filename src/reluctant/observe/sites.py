@@ -25,6 +25,7 @@ from torch.overrides import (  # type: ignore[attr-defined]
 
 from reluctant.observe import graph
 from reluctant.observe.calls import KNOWN, Call, recognise
+from reluctant.observe.clock import BACKWARDS
 from reluctant.observe.guard import Guard
 from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names
@@ -96,6 +97,10 @@ class Glimpse:
         return self.seconds + self.calls * PASSING_SECONDS
 
 
+# Those that look at this moment: one, or several where models are watched one by one.
+_OPEN: "set[SiteMode]" = set()
+
+
 class SiteMode(TorchFunctionMode):
     """The open eye: entered when a sample begins, left when it ends."""
 
@@ -111,8 +116,6 @@ class SiteMode(TorchFunctionMode):
         self._functions: dict[str, Function] = {}
         self._calls: dict[tuple[str, str, str, bool], int] = {}
         self._take = Glimpse()
-        # What stands for `Tensor.backward` while backward passes are counted.
-        self.counting: Callable[..., Any] | None = None
         self._entered: int | None = None  # the thread that did: stacks of modes are its own
 
     # -- the stack of modes ------------------------------------------------------------------
@@ -129,12 +132,15 @@ class SiteMode(TorchFunctionMode):
         for mode in reversed(above):
             _push_mode(mode)
         self._entered = get_ident()
-        overrides.has_torch_function = self._theirs  # type: ignore[assignment]
+        _OPEN.add(self)
+        overrides.has_torch_function = _theirs  # type: ignore[assignment]
 
     def shut(self) -> None:
         """Look away."""
         thread, self._entered = self._entered, None
-        overrides.has_torch_function = _HAS_TORCH_FUNCTION
+        _OPEN.discard(self)
+        if not _OPEN:
+            overrides.has_torch_function = _HAS_TORCH_FUNCTION
         if thread != get_ident():
             return
         above = []
@@ -145,26 +151,6 @@ class SiteMode(TorchFunctionMode):
             above.append(mode)
         for mode in reversed(above):
             _push_mode(mode)
-
-    def _theirs(self, arguments: Iterable[Any]) -> bool:
-        """Whether anyone but us overrides torch's functions.
-
-        torch's transformer layers ask before they take their fused path in evaluation. Asked
-        while we look, the answer would be yes, and the last digits of their output others.
-        """
-        above = []
-        while _len_torch_function_stack():
-            mode = _pop_mode()
-            above.append(mode)
-            if mode is self:
-                break
-        try:
-            # Modes below ours would answer the same with ours in place.
-            theirs = [mode for mode in above if mode is not self]
-            return bool(theirs) or bool(_HAS_TORCH_FUNCTION(arguments))
-        finally:
-            for mode in reversed(above):
-                _push_mode(mode)
 
     def take(self) -> "Glimpse":
         """Hand over what was seen since the last time."""
@@ -193,7 +179,7 @@ class SiteMode(TorchFunctionMode):
             return func(*args, **kwargs)
         if func in KNOWN:
             return self._activation(func, args, kwargs)
-        if func is _BACKWARD or func is self.counting:
+        if func in BACKWARDS:
             func = _BACKWARD
             self._backward(args)
         return func(*args, **kwargs)
@@ -213,7 +199,7 @@ class SiteMode(TorchFunctionMode):
         """Learn which sites reach which layers. Once, when sites are new: the graph is large."""
         for feed in graph.products(loss):
             layer = self._layers.of(*feed[:3]).definition.index
-            self._take.feeds |= {(site, layer) for site in graph.sites_behind(feed.inputs)}
+            self._take.feeds |= {(site, layer) for site in graph.sites_behind(feed.inputs, self)}
 
     def _activation(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -233,7 +219,7 @@ class SiteMode(TorchFunctionMode):
             with self._guard(), _PLAINLY():
                 met, seen = looked
                 if isinstance(output, Tensor):
-                    graph.mark(output, met.index)
+                    graph.mark(output, met.index, self)
                     if output.requires_grad:
                         output.register_hook(partial(self._returned, seen.gradient_out, met))
             take.seconds += perf_counter() - began
@@ -329,6 +315,21 @@ class SiteMode(TorchFunctionMode):
 
 
 def _modules(frame: FrameType | None) -> list[nn.Module]:
+def _theirs(arguments: Iterable[Any]) -> bool:
+    """Whether anyone but us overrides torch's functions.
+
+    torch's transformer layers ask before they take their fused path in evaluation. Asked
+    while we look, the answer would be yes, and the last digits of their output others.
+    """
+    modes = [_pop_mode() for _ in range(_len_torch_function_stack())]
+    try:
+        theirs = any(not isinstance(mode, SiteMode) for mode in modes)
+        return theirs or bool(_HAS_TORCH_FUNCTION(arguments))
+    finally:
+        for mode in reversed(modes):
+            _push_mode(mode)
+
+
     """The modules that are being called, the innermost first."""
     modules: list[nn.Module] = []
     while frame is not None:
