@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from reluctant.observe import shards
 from reluctant.observe.names import Names, class_name
 from reluctant.observe.probes import row_norms
+from reluctant.observe.scope import Scope
 from reluctant.record.store import NewLayer
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -35,8 +36,9 @@ MOST_ROWS = 20_000
 class Layers:
     """Every weight layer met so far; `new` are those that no sample has told of yet."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, scope: Scope | None = None) -> None:
         self._names = names
+        self._scope = scope
         self._met: dict[int, WeightLayer] = {}
         self._named: dict[tuple[str, str], WeightLayer] = {}
         self._most: int | None = None
@@ -47,6 +49,14 @@ class Layers:
         met = [layer.weight() for layer in self._met.values()]
         found = {id(at): at for at in (*self._names.weights(), *met) if at is not None}
         return list(found.values())
+
+    def watched(self, weight: Tensor) -> bool:
+        """Whether this weight is one of those that are looked at."""
+        if self._scope is None:
+            return True
+        owned = self._names.of_parameter(weight)
+        owner = owned.module() if owned is not None else None
+        return owner is not None and self._scope.holds([owner])
 
     def stride(self, units: int) -> int:
         """Of a layer of so many units, every which one is read."""
@@ -73,12 +83,13 @@ class Layers:
     def _first(self, weight: Tensor, axis: int | None, bias: Tensor | None) -> WeightLayer:
         index = len(self._named)
         owned = self._names.of_parameter(weight)
-        if owned is None:
+        module = owned.module() if owned is not None else None
+        if owned is None or module is None:
             # A bare matrix: `x @ W` has its units in the last dimension, a kernel in the first.
             axis = (weight.dim() - 1 if weight.dim() == 2 else 0) if axis is None else axis
             name, root, kind, position = f"weight{index}", "", "matrix", index
         else:
-            module, place, parameter = owned
+            _, place, parameter = owned
             root, kind, position = place.root, class_name(module), place.position
             # `weight` says nothing beside the module's path; other names do (`in_proj_weight`).
             plain = parameter in ("weight", "original", "original0", "original1")
@@ -164,6 +175,8 @@ class RowProbe:
         with torch.no_grad():
             for weight in weights:
                 if not closure and not _has_gradient(weight):
+                    continue
+                if not self._layers.watched(weight):
                     continue
                 layer = self._layers.of(weight)
                 part, step = shards.rows(weight, layer.axis), layer.definition.stride

@@ -45,7 +45,7 @@ class Place(NamedTuple):
 class Owned(NamedTuple):
     """Where a parameter stands: its module, that module's place, and its own name there."""
 
-    module: nn.Module
+    module: ReferenceType[nn.Module]
     place: Place
     name: str
 
@@ -60,6 +60,7 @@ class Names:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
+        self._top: ReferenceType[nn.Module] | None = None
         # Who registered a module, in that order; and every module met, in order of making.
         self._parents: WeakKeyDictionary[nn.Module, list[ReferenceType[nn.Module]]] = (
             WeakKeyDictionary()
@@ -82,7 +83,8 @@ class Names:
             handle.remove()
 
     def adopt(self, model: nn.Module) -> None:
-        """Learn of a model that was built before we listened."""
+        """Learn of a model that was built before we listened: from now on it is the outermost."""
+        self._top = ref(model)
         for parent in model.modules():
             self._met.setdefault(parent)
             for child in parent.children():
@@ -127,6 +129,10 @@ class Names:
         It is the innermost that has a place below the outermost one: a module that was made for
         this call alone has none. None if no model is among them.
         """
+        top = self._top() if self._top is not None else None
+        if top is not None:
+            places = [place for place, module in enumerate(modules) if module is top]
+            modules = modules[: places[-1] + 1] if places else modules
         if not modules:
             return None
         root = self._outermost(modules[-1])
@@ -163,7 +169,8 @@ class Names:
 
     def _outermost(self, module: nn.Module) -> nn.Module:
         seen: set[nn.Module] = set()
-        while module not in seen:
+        top = self._top() if self._top is not None else None
+        while module not in seen and module is not top:
             seen.add(module)
             # Never ask whether a module is true: it may have a length, of which this asks.
             above = next(chain(self._above(module), self._whole(module)), None)
@@ -214,10 +221,10 @@ class Names:
             path = (dotted + ".").removeprefix(prefix).rstrip(".").replace("_orig_mod.", "")
             place = places[module] = Place(label, path, position)
             for name, parameter in module.named_parameters(recurse=False):
-                self._owned(parameter, Owned(module, place, name))
+                self._owned(parameter, Owned(ref(module), place, name))
         for owner, name, gathered in shards.gathered(root):
             if owner in places:
-                self._owned(gathered, Owned(owner, places[owner], name))
+                self._owned(gathered, Owned(ref(owner), places[owner], name))
 
     def _owned(self, parameter: Tensor, owned: Owned) -> None:
         known = self._parameters.get(id(parameter))

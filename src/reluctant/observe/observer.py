@@ -64,9 +64,9 @@ class Observer:
         self._activations = activations
         self._writer = Writer(folder, rank)
         self._names = Names(self.guard)
-        self._layers = Layers(self._names)
+        self._layers = Layers(self._names, scope)
         self._mode = SiteMode(self._names, self._layers, self.guard, scope)
-        if scope is not None:
+        if scope is not None and scope.model is not None:
             self._names.adopt(scope.model)
         self._tell = tell
         self._rows = RowProbe(self._layers)

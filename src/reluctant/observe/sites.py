@@ -197,7 +197,7 @@ class SiteMode(TorchFunctionMode):
 
     def _trace(self, loss: Tensor) -> None:
         """Learn which sites reach which layers. Once, when sites are new: the graph is large."""
-        for feed in graph.products(loss):
+        for feed in filter(lambda at: self._layers.watched(at.weight), graph.products(loss)):
             layer = self._layers.of(*feed[:3]).definition.index
             self._take.feeds |= {(site, layer) for site in graph.sites_behind(feed.inputs, self)}
 
@@ -280,7 +280,8 @@ class SiteMode(TorchFunctionMode):
         root, path, name, turn = key
         function = self._function(call)
         feed = graph.feed(z)
-        layer = self._layers.of(*feed[:3]).definition if feed is not None else None
+        known = feed is not None and self._layers.watched(feed.weight)
+        layer = self._layers.of(*feed[:3]).definition if feed is not None and known else None
         axis = _axis(z, feed)
         index = len(self._sites)
         self._take.new_sites.append(
@@ -314,7 +315,6 @@ class SiteMode(TorchFunctionMode):
         return known
 
 
-def _modules(frame: FrameType | None) -> list[nn.Module]:
 def _theirs(arguments: Iterable[Any]) -> bool:
     """Whether anyone but us overrides torch's functions.
 
@@ -330,6 +330,7 @@ def _theirs(arguments: Iterable[Any]) -> bool:
             _push_mode(mode)
 
 
+def _modules(frame: FrameType | None) -> list[nn.Module]:
     """The modules that are being called, the innermost first."""
     modules: list[nn.Module] = []
     while frame is not None:
