@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+# The way out where a record cannot be put.
+ELSEWHERE = "Choose another folder with --out DIR, or in Python with out=DIR."
+
 
 class ReluctantError(Exception):
     """Something a person can put right.
@@ -76,7 +79,7 @@ class RecordNotWritten(ReluctantError):
         """The record at `path` cannot be written, and `why` says what was met."""
         return cls(
             f"The record at {path} could not be written any more ({why}).",
-            "Choose another folder with --out DIR.",
+            ELSEWHERE,
         )
 
 
@@ -114,5 +117,5 @@ class FolderNotWritable(ReluctantError):
         """Writing at `path` failed with `error`."""
         return cls(
             f"No run can be recorded in {path or Path.cwd()} ({error.strerror or error}).",
-            "Choose another folder with --out DIR.",
+            ELSEWHERE,
         )

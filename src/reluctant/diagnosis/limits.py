@@ -18,13 +18,21 @@ def _limits(run: Run) -> Iterator[str]:
     if not run.samples:
         if ended and info.torch is None:
             yield "The script never imported torch, so there was nothing to observe."
+        elif ended and not info.steps and info.model is not None:
+            yield (
+                f"No optimizer trained the model that was watched ({info.model}), so no step was "
+                "seen. Watch the model whose parameters the optimizer has, until it has stepped."
+            )
         elif ended and not info.steps:
             yield (
                 "The script called neither an optimizer nor backward(), so no step was seen. Units "
                 "are judged by how they learn: run a script that trains."
             )
         elif info.failure is None:
-            yield "No step was recorded: the run ended before its first optimizer step."
+            yield (
+                "No step was recorded: the run ended before its first optimizer step, or has not "
+                "come to it."
+            )
         return
     if not run.samples[-1].optimizers:
         yield "No optimizer stepped, so each call of backward() counts as a step."

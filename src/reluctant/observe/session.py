@@ -92,6 +92,7 @@ class Session:
             reluctant=__version__,
             git_commit=_git_commit(),
             seed=seed,
+            model=type(scope.model).__name__ if scope is not None else None,
         )
         self.path = self._place(out)
         if seed is not None:
@@ -173,6 +174,11 @@ class Session:
             return Schedule(self._budget, self._every)
         board = path / f".steps-{os.environ.get('GROUP_RANK', '0')}"
         return ranks.Announced(board, ranks.first_here(), self._budget, self._every)
+
+    @property
+    def steps(self) -> int:
+        """How many steps there have been so far."""
+        return self._observer.clock.steps if self._observer is not None else 0
 
     def flush(self) -> None:
         """Write what has been seen and waits to be written."""

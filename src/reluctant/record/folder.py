@@ -8,10 +8,12 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from reluctant.errors import (
+    ELSEWHERE,
     FolderNotWritable,
     RecordDamaged,
     RecordTooNew,
@@ -49,10 +51,16 @@ def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
     except OSError as error:
         raise FolderNotWritable.at(Path.cwd() / (out or HOME), error) from error
     if not shared and (target / schema.INFO).exists():
-        raise FolderNotWritable(
-            f"{target} already holds a run.", "Choose another folder with --out DIR."
-        )
+        raise FolderNotWritable(f"{target} already holds a run.", ELSEWHERE)
     return target
+
+
+def discard(folder: Path) -> None:
+    """Remove a run, and its folder unless that holds anything else."""
+    for path in (folder / schema.INFO, *folder.glob(schema.PARTS)):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _new(parent: Path, name: str) -> Path:

@@ -18,6 +18,8 @@ class RunInfo:
     git_commit: str | None = None
     seed: int | None = None
     module: bool = False
+    # The class of the one model that was watched; None if all that trained was.
+    model: str | None = None
     # What was looked at: `all`, or `parameters` alone.
     observed: str = "all"
     # What stood in for what, and where: sentences.

@@ -17,6 +17,10 @@ VERSION = 1
 INFO = "run.json"
 
 
+# What parts are called, with the files that SQLite keeps beside them.
+PARTS = "rank-*.sqlite*"
+
+
 def part(rank: int) -> str:
     """The name of the file that `rank` writes."""
     return f"rank-{rank}.sqlite"
