@@ -365,8 +365,8 @@ def _patchable() -> list[object]:
 
 def test_others_are_not_told_that_somebody_looks() -> None:
     """torch's transformer layers ask who overrides its functions before they take a faster path."""
-    model, x = net(), torch.zeros(3)
-    first, second = (reluctant.watch(at, every=1) for at in (model, net(1)))
+    models, x = (net(), net(1)), torch.zeros(3)
+    first, second = (reluctant.watch(at, every=1) for at in models)
     assert not torch.overrides.has_torch_function((x,))
     with BaseTorchFunctionMode():
         assert torch.overrides.has_torch_function((x,))
@@ -379,8 +379,8 @@ def test_two_watches_leave_the_compiler_as_it_was() -> None:
     """While either looks, what is compiled runs as it is written; afterwards not."""
     importlib.import_module("torch._dynamo")
     frames = sys.modules["torch._dynamo.eval_frame"]
-    before = frames._stance.stance
-    first, second = (reluctant.watch(at, every=1) for at in (net(), net(1)))
+    before, models = frames._stance.stance, (net(), net(1))
+    first, second = (reluctant.watch(at, every=1) for at in models)
     first.close()
     assert frames._stance.stance == "force_eager" != before
     second.close()
