@@ -469,16 +469,52 @@ def test_an_optimizer_that_gets_the_model_later() -> None:
     check_complete(watching.run(), 3)
 
 
-def test_a_step_that_is_told_that_there_is_no_closure() -> None:
-    """As wrappers do: `step(None)`. The weights that `step` changes are compared all the same."""
+class Spends(Optimizer):
+    """Leaves nothing of a gradient."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, {"lr": 0.1})
+
+    def step(self, closure: Any = None) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.data -= 0.1 * parameter.grad
+            parameter.grad = None
+
+
+def test_gradients_are_read_before_a_step_without_a_closure() -> None:
+    """Though it is told so, as wrappers do: `step(None)`."""
     model = net()
-    optimizer = sgd(model)
+    optimizer = Spends(model.parameters())
     with reluctant.watch(model, every=1) as watching:
         for _ in range(3):
-            optimizer.zero_grad()
             model(torch.randn(16, 4)).square().mean().backward()
             optimizer.step(None)
     check_complete(watching.run(), 3)
+
+
+class Derived(SGD):
+    def step(self, closure: Any = None) -> Any:
+        return super().step(closure)
+
+
+def test_a_step_within_a_step_is_one() -> None:
+    """Both classes announce it, once each has had an instance."""
+    model = net()
+    sgd(net(1))
+    with reluctant.watch(model, every=1) as watching:
+        train(model, Derived(model.parameters(), lr=0.1), steps=3)
+    check_complete(watching.run(), 3)
+
+
+def test_what_feeds_a_model_from_without_is_not_its_layer() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.ReLU(), nn.Linear(8, 2))
+    before = nn.Linear(4, 8)
+    both = nn.Sequential(before, model)
+    with reluctant.watch(model, every=1) as watching:
+        train(both)
+    run = watching.run()
+    assert (sites(run), layers(run)) == ({"0:relu": None}, ["1"])
 
 
 @pytest.mark.parametrize("when", ["between steps", "after forward", "after backward"])

@@ -82,6 +82,8 @@ class Clock:
         self._known: list[ReferenceType[Optimizer]] = []
         self._others = 0
         self._seen = 0
+        # Those that step at this moment, by their ids.
+        self._stepping: set[int] = set()
         self._undo: list[Callable[[], None]] = []
 
     def start(self) -> None:
@@ -118,6 +120,7 @@ class Clock:
 
     @untraced
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self._stepping.add(id(optimizer))
         if not self._watcher.watching or self._guard.broken:
             return
         with self._guard():
@@ -128,6 +131,9 @@ class Clock:
 
     @untraced
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if id(optimizer) not in self._stepping:
+            return  # the step of a class that calls the step of the class it derives from
+        self._stepping.discard(id(optimizer))
         self._seen += 1
         leads = self._lead is not None and self._lead() is optimizer
         if leads and not self._watcher.watching:
