@@ -128,7 +128,7 @@ def test_a_decorator() -> None:
     assert sorted(Path.cwd().glob(".reluctant/runs/*")) == paths
 
 
-def test_a_decorator_of_a_model_that_nobody_else_keeps() -> None:
+def test_a_decorated_method() -> None:
     class Trainer:
         def __init__(self) -> None:
             self.model = net()

@@ -83,7 +83,6 @@ class Watch(ContextDecorator):
         self._name = type(model).__name__
         self._model = weakref.ref(model)
         self._optimizer = None if optimizer is None else weakref.ref(optimizer)
-        self._kept: Any = None
         self._open = False
         self._turn = 0
         self._within = 0
@@ -187,8 +186,6 @@ class Watch(ContextDecorator):
                 "watched.",
                 "Watch within it, as `with reluctant.watch(model):`.",
             )
-        # The function may be all that is left of them.
-        self._kept = self._trained()
         # The run that began when this object was made is not to be one.
         self.close()
         folder.discard(self.path)
