@@ -1,9 +1,14 @@
 """Samples as a few numbers by name, for whoever plots them as the run goes on."""
 
+import re
+
 import numpy as np
 
 from reluctant.record.run import Sample
 from reluctant.record.store import Array, LayerRow, Observation, SiteRow
+
+# What MLflow refuses in a name; the others take it all.
+_REFUSED = re.compile(r"[^\w.\-: /]")
 
 
 class Scalars:
@@ -11,7 +16,8 @@ class Scalars:
 
     `loss` and `rate`; of each site `firing` (the mean share of inputs its units fire on), `silent`
     (the share of units that fired on none) and `gradient` (root mean square at its output); of
-    each layer `update` (the median update ratio of its rows).
+    each layer `update` (the median update ratio of its rows). Sites and layers are named as in
+    the record, with a dash for what not every plotter takes: `block:relu#1` is `block:relu-1`.
     """
 
     def __init__(self) -> None:
@@ -20,8 +26,8 @@ class Scalars:
 
     def of(self, seen: Observation) -> dict[str, float]:
         """The numbers of one sample."""
-        self._sites |= {site.index: site.name for site in seen.sites}
-        self._layers |= {layer.index: layer.name or layer.root for layer in seen.layers}
+        self._sites |= {site.index: _name(site.root, site.name) for site in seen.sites}
+        self._layers |= {layer.index: _name(layer.root, layer.name) for layer in seen.layers}
         found = _of_sample(seen.sample)
         for row in seen.site_rows:
             name = self._sites[row.site]
@@ -29,6 +35,12 @@ class Scalars:
         for rows in seen.layer_rows:
             found |= {f"{self._layers[rows.layer]}/update": value for value in _of_layer(rows)}
         return found
+
+
+def _name(root: str, name: str) -> str:
+    """What stands for a site or layer: the model's name too where it has none of its own."""
+    whole = f"{root or 'script'}{name}" if not name or name.startswith(":") else name
+    return _REFUSED.sub("-", whole)
 
 
 def _of_sample(sample: Sample) -> dict[str, float]:
