@@ -7,7 +7,19 @@ from typing import Any
 import numpy as np
 
 from reluctant.record.info import RunInfo
-from reluctant.record.run import Function, Layer, LayerSeries, Run, Sample, Site, SiteSeries
+from reluctant.record.run import (
+    Function,
+    Head,
+    HeadSeries,
+    InputSeries,
+    Layer,
+    LayerSeries,
+    Parameter,
+    Run,
+    Sample,
+    Site,
+    SiteSeries,
+)
 
 INF = float("inf")
 FUNCTIONS = {
@@ -24,12 +36,47 @@ class Memory:
 
     sites: dict[int, SiteSeries] = field(default_factory=dict)
     layers: dict[int, LayerSeries] = field(default_factory=dict)
+    inputs: dict[int, InputSeries] = field(default_factory=dict)
+    heads: dict[int, HeadSeries] = field(default_factory=dict)
 
     def site(self, index: int) -> SiteSeries:
         return self.sites[index]
 
     def layer(self, index: int) -> LayerSeries:
         return self.layers[index]
+
+    def fed(self, index: int) -> InputSeries:
+        return self.inputs.get(index) or input_series(0)
+
+    def head(self, index: int) -> HeadSeries:
+        return self.heads[index]
+
+
+def input_series(samples: int, **columns: Any) -> InputSeries:
+    """Standard normal numbers."""
+    healthy: dict[str, Any] = {
+        "mean": 0.0, "std": 1.0, "low": -3.0, "high": 3.0, "constant": 0.0, "least": 1.0,
+        "most": 1.0, "offset": 0.1,
+    }  # fmt: skip
+    content = {
+        name: np.array(np.broadcast_to(value, (samples,)), dtype=np.float64)
+        for name, value in {**healthy, **columns}.items()
+    }
+    return InputSeries(np.arange(samples), **content)
+
+
+def head_series(samples: int, losses: Any, **columns: Any) -> HeadSeries:
+    """Ten classes: a constant answer costs log 10."""
+    healthy: dict[str, Any] = {
+        "output_mean": 0.0, "output_std": 1.0, "output_low": -3.0, "output_high": 3.0,
+        "target_mean": np.nan, "target_std": np.nan, "target_low": np.nan, "target_high": np.nan,
+        "loss": losses, "constant": np.log(10.0),
+    }  # fmt: skip
+    content = {
+        name: np.array(np.broadcast_to(value, (samples,)), dtype=np.float64)
+        for name, value in {**healthy, **columns}.items()
+    }
+    return HeadSeries(np.arange(samples), **content)
 
 
 def site_series(samples: int, units: int, **columns: Any) -> SiteSeries:
@@ -57,8 +104,9 @@ def site_series(samples: int, units: int, **columns: Any) -> SiteSeries:
 
 
 def layer_series(samples: int, units: int, **columns: Any) -> LayerSeries:
-    """Rows of norm one that change by a thousandth in each step, and zero biases."""
-    healthy: dict[str, Any] = {"gradient": 1e-2, "weight": 1.0, "update": 1e-3, "bias": 0.0}
+    """Rows of norm about one that change by a thousandth in each step, and zero biases."""
+    size = np.linspace(0.9, 1.1, units)
+    healthy: dict[str, Any] = {"gradient": 1e-2, "weight": size, "update": 1e-3, "bias": 0.0}
     content = {
         name: np.array(np.broadcast_to(value, (samples, units)), dtype=np.float64)
         for name, value in {**healthy, **columns}.items()
@@ -75,10 +123,16 @@ def a_run(
     losses: Sequence[float | None] | None = None,
     sites: Mapping[int, Mapping[str, Any]] | None = None,
     rows: Mapping[int, Mapping[str, Any]] | None = None,
+    fed: Mapping[str, Any] | None = None,
+    head: Mapping[str, Any] | None = None,
+    loss: str = "cross_entropy",
+    behind: str = "",
+    parameters: Sequence[Parameter] = (),
 ) -> Run:
     """A plain network: `depth` hidden layers named `layer0` on, then `out`, which feeds no site.
 
-    `sites` and `rows` say, by layer number, what departs from health.
+    `sites` and `rows` say, by layer number, what departs from health. `fed` and `head` say what
+    the first layer and the function `loss` were given; where they are None, nothing is known.
     """
     count = len(steps)
     if losses is None:
@@ -88,6 +142,11 @@ def a_run(
         memory.sites[index] = site_series(count, units, **(sites or {}).get(index, {}))
     for index in range(depth + 1):
         memory.layers[index] = layer_series(count, units, **(rows or {}).get(index, {}))
+    if fed is not None:
+        memory.inputs[0] = input_series(count, **fed)
+    if head is not None:
+        known = [np.nan if value is None else value for value in losses]
+        memory.heads[0] = head_series(count, known, **head)
     layers = [
         Layer(index, f"layer{index}", "Linear", (units, units), units, index,
               inputs=(index - 1,) if 0 < index < depth else ())
@@ -107,6 +166,8 @@ def a_run(
             for index, (step, loss) in enumerate(zip(steps, losses, strict=True))
         ),
         memory,
+        parameters=tuple(parameters),
+        heads=() if head is None else (Head(0, loss, behind=behind),),
     )
 
 
@@ -119,6 +180,8 @@ def permuted(run: Run, order: Sequence[int]) -> Run:
         series=Memory(
             {index: _permuted(at, order) for index, at in series.sites.items()},
             {index: _permuted(at, order) for index, at in series.layers.items()},
+            series.inputs,
+            series.heads,
         ),
     )
 

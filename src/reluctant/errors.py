@@ -30,6 +30,20 @@ class ScriptNotFound(ReluctantError):
     slug = "script-not-found"
 
 
+class NotObservable(ReluctantError):
+    """A program that runs all the same, and into which nothing can look."""
+
+    slug = "not-observable"
+
+    @classmethod
+    def started_by(cls, launcher: str, program: str) -> "NotObservable":
+        """`launcher` does not start `program` by way of `python PROGRAM`."""
+        return cls(
+            f"{launcher} does not start {program} as python would, so nothing is observed.",
+            "Put `python -m reluctant run` in front of the script that it starts in the end.",
+        )
+
+
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""
 
@@ -119,3 +133,8 @@ class FolderNotWritable(ReluctantError):
             f"No run can be recorded in {path or Path.cwd()} ({error.strerror or error}).",
             ELSEWHERE,
         )
+
+    @classmethod
+    def taken(cls, path: Path) -> "FolderNotWritable":
+        """Another run has been recorded at `path`."""
+        return cls(f"{path} already holds a run.", ELSEWHERE)

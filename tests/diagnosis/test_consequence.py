@@ -13,7 +13,7 @@ from tests.records import INPUTS, a_run, permuted
 
 from reluctant.diagnosis import RULES, diagnose
 from reluctant.record.finding import Finding, Severity
-from reluctant.record.run import Run
+from reluctant.record.run import Parameter, Run
 
 UNKNOWN = [None] * 20
 
@@ -107,7 +107,7 @@ def test_one_sample_is_too_little_to_speak_of_death() -> None:
         (0.15, FLAT, Severity.ERROR),  # 1.7e-6
         (0.15, None, Severity.WARNING),
         (0.15, UNKNOWN, Severity.ERROR),
-        (0.6, FLAT, None),  # 2.8e-2
+        (0.6, UNKNOWN, None),  # 2.8e-2
     ],
 )
 def test_a_fading_gradient_by_its_ratio_and_the_loss(
@@ -133,23 +133,39 @@ def test_a_gradient_that_grows_by_little_a_layer_is_a_matter_of_depth() -> None:
     finding = only(chain(1.3, FLAT, depth=20), "exploding-gradient")
     assert finding.cause.slug == "depth"
     assert chain(1.3, FLAT).sites
-    assert diagnose(chain(1.3, FLAT)).findings == ()
+    assert only_plateau(chain(1.3, FLAT))
 
 
 def test_two_layers_are_no_depth() -> None:
-    assert diagnose(chain(1e-4, FLAT, depth=2)).findings == ()
+    assert only_plateau(chain(1e-4, FLAT, depth=2))
 
 
 def test_a_gradient_that_was_faint_and_recovered_did_no_harm() -> None:
     faint = np.where(np.arange(20) < 5, 1e-9, 1e-3)[:, None]
-    assert diagnose(a_run(sites={0: {"gradient_out": faint}}, losses=FLAT)).findings == ()
+    assert only_plateau(a_run(sites={0: {"gradient_out": faint}}, losses=FLAT))
 
 
 # -- all of them ------------------------------------------------------------------------------
 
 
+def only_plateau(run: Run) -> bool:
+    """That the loss does not fall is all there is to say."""
+    return [at.slug for at in diagnose(run).findings] == ["plateau"]
+
+
 def test_every_rule_has_a_run_here_that_it_finds_something_in() -> None:
+    saturated = {"fired": 0, "low": 8.0, "high": 9.0, "mean": 8.5}
+    twins = {"weight": 1.0, "gradient": 1e-2}
+    never = Parameter("layer1.weight", (20, 20), optimized=True, wanted=True, used=True)
     sick = (
+        a_run(losses=FLAT),
+        a_run(function="tanh", sites={1: saturated}),
+        a_run(rows={4: twins}, losses=FLAT),
+        a_run(fed={"std": 90.0}, losses=FLAT),
+        a_run(sites={at: {"mean": 30.0} for at in range(4)}, losses=FLAT),
+        a_run(head={}, behind="softmax"),
+        a_run(parameters=[never]),
+        a_run(rows={at: {"update": 1e-7} for at in range(5)}, losses=FLAT),
         a_run(losses=[float("nan")] * 20),
         a_run(rows={1: {"update": 0.9}}, losses=FLAT),
         a_run(sites={1: dying(8, 19, 4.0)}),

@@ -116,7 +116,7 @@ def test_what_is_not_finite_is_not_dead() -> None:
     fired = np.full((20, 20), INPUTS // 2)
     fired[10:] = 0
     (site, *_) = Reading(a_run(sites={0: {"mean": nan, "fired": fired}})).sites
-    assert site.deaths.count == 0
+    assert site.stuck.count == 0
 
 
 # -- several calls ----------------------------------------------------------------------------

@@ -215,8 +215,10 @@ def test_learning_rate_too_high() -> None:
 
 
 def test_a_layer_that_grows_from_zero_is_no_sign_of_a_high_rate() -> None:
-    rows = {4: {"update": over_time(0.8, 1e-3, 1, 20, count=4), "weight": 0.01}}
-    assert diagnose(a_run(rows=rows, losses=FLAT)).findings == ()
+    small = np.linspace(0.009, 0.011, 20)
+    rows = {4: {"update": over_time(0.8, 1e-3, 1, 20, count=4), "weight": small}}
+    slugs = [at.slug for at in diagnose(a_run(rows=rows, losses=FLAT)).findings]
+    assert slugs == ["plateau"]
 
 
 def test_non_finite_by_the_rate() -> None:

@@ -12,7 +12,7 @@ import click
 
 from reluctant.errors import ReluctantError
 from reluctant.observe import launch, ranks
-from reluctant.observe.launcher import Launcher
+from reluctant.observe.launcher import Launcher, launches
 from reluctant.observe.session import Session
 
 
@@ -80,7 +80,7 @@ def run(
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
     session: Session | Launcher
-    if ranks.launches(script, module):
+    if launches(script, module):
         options = tuple(_ours(seed, budget, every, observe, swaps))
         session = Launcher(script, module, args, out, options)
         program = session.program
@@ -97,7 +97,7 @@ def run(
             swaps=swaps,
             activations=observe == "all",
         )
-    if session.complaint is not None and not quiet:
+    if session.complaint is not None and not quiet and ranks.first_here():
         _say(session.complaint, session.path)
     ending = _Ending(session, quiet)
     # Registered before anything of the script's, so that it runs after: the script's own exit
@@ -154,7 +154,8 @@ class _Ending:
         try:
             run = load(self._session.path)
             # What could not be written is known here all the same.
-            run = replace(run, info=info or run.info)
+            if info is not None:
+                run = replace(run, info=replace(info, failure=info.failure or run.info.failure))
             text = terminal.verdict(run, diagnose(run))
         except ReluctantError as error:
             _say(error, None)

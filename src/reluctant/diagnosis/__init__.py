@@ -4,14 +4,39 @@ import warnings
 
 import numpy as np
 
-from reluctant.diagnosis import dead, finite, flow, rate, summary
+from reluctant.diagnosis import (
+    dead,
+    finite,
+    flow,
+    gradientless,
+    output,
+    plateau,
+    rate,
+    scale,
+    summary,
+    symmetric,
+)
 from reluctant.diagnosis.limits import limits
 from reluctant.diagnosis.reading import Reading
-from reluctant.record.finding import Diagnosis, Finding
+from reluctant.record.finding import Diagnosis, Finding, Severity
 from reluctant.record.run import Run
 
 # In the order of what explains what: earlier ones come first among equals.
-RULES = (finite.RULE, rate.RULE, dead.RULE, flow.VANISHING, flow.EXPLODING)
+RULES = (
+    finite.RULE,
+    output.RULE,
+    gradientless.RULE,
+    symmetric.RULE,
+    scale.INPUT_SCALE,
+    rate.TOO_HIGH,
+    dead.DEAD,
+    dead.SATURATED,
+    flow.VANISHING,
+    flow.EXPLODING,
+    rate.TOO_LOW,
+    scale.UNCENTRED_RULE,
+    plateau.RULE,
+)
 
 
 def diagnose(run: Run) -> Diagnosis:
@@ -26,7 +51,8 @@ def _diagnose(run: Run) -> Diagnosis:
     reading = Reading(run)
     found: list[tuple[tuple[int, int, int], Finding]] = []
     for order, rule in enumerate(RULES):
-        if len(run.samples) >= rule.samples:
+        explained = any(finding.severity > Severity.NOTE for _, finding in found)
+        if len(run.samples) >= rule.samples and not (rule.unexplained and explained):
             for place, finding in enumerate(rule.examine(reading)):
                 found.append(((-finding.severity, order, place), finding))
     found.sort(key=lambda entry: entry[0])

@@ -1,4 +1,4 @@
-"""`dead-units`: units that fire on no input, since when, and why."""
+"""`dead-units`, `saturated-units`: those that no input gets off the flat, since when, and why."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 
 from reluctant.diagnosis.reading import NEARLY_ALL, Ints, Mask, Reading, SiteReading, firing_bound
 from reluctant.diagnosis.rule import Rule
+from reluctant.diagnosis.scale import Scale, scale
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats
 from reluctant.words import number, percent, plural
@@ -44,20 +45,32 @@ class Killing:
     units: Mask
 
 
-def examine(reading: Reading) -> Iterator[Finding]:
+def dead(reading: Reading) -> Iterator[Finding]:
     """One finding for each layer with dead units."""
     for site in reading.sites:
-        if site.function.switches_off and site.function.flat and site.deaths.count:
-            yield _finding(reading, site)
+        if site.function.switches_off and site.function.flat and site.stuck.count:
+            yield _finding(reading, site, DEAD.slug)
 
 
-def _finding(reading: Reading, site: SiteReading) -> Finding:
-    deaths = site.deaths
+def saturated(reading: Reading) -> Iterator[Finding]:
+    """One finding for each layer with saturated units, of a function that does not switch off."""
+    for site in reading.sites:
+        last = all(at.last for at in site.sites)
+        # A last sigmoid that is sure of its answers has learnt.
+        if site.function.flat and not site.function.switches_off and site.stuck.count and not last:
+            yield _finding(reading, site, SATURATED.slug)
+
+
+def _finding(reading: Reading, site: SiteReading, slug: str) -> Finding:
+    deaths = site.stuck
     killing = _killing(site)
     root = _silent_input(reading, site)
     first = int(deaths.since[deaths.dead].min())
+    raw = scale(reading, site.layer) if site.layer is not None else None
     if root is not None:
         cause, evidence = _upstream(root)
+    elif raw is not None and raw.fault is not None:
+        cause, evidence = _fed(site, raw, raw.fault)
     elif deaths.born.sum() * 2 >= deaths.count:
         cause, evidence = _born(site)
     elif killing is not None:
@@ -67,7 +80,7 @@ def _finding(reading: Reading, site: SiteReading) -> Finding:
         cause, evidence = _drifted(site)
     first = min(first, len(site.series.samples) - 1)
     return Finding(
-        slug=RULE.slug,
+        slug=slug,
         severity=_severity(reading, site, root),
         layer=site.label,
         units=site.named(deaths.dead),
@@ -83,7 +96,7 @@ def _finding(reading: Reading, site: SiteReading) -> Finding:
 
 def _severity(reading: Reading, site: SiteReading, root: SiteReading | None) -> Severity:
     """By consequence: what is left of the layer, and whether the run learns all the same."""
-    share = site.deaths.share
+    share = site.stuck.share
     if root is not None:
         # A symptom: the layer comes back when the one before it does.
         return Severity.NOTE
@@ -99,7 +112,7 @@ def _severity(reading: Reading, site: SiteReading, root: SiteReading | None) -> 
 
 def _passed_by(reading: Reading, site: SiteReading) -> bool:
     """Whether the gradient reaches the layers before it by another way, as a skip connection."""
-    if site.deaths.share < 1:
+    if site.stuck.share < 1:
         return _branches(reading, site)
     for other in reading.before(site):
         back = other.series.gradient_out[other.recent]
@@ -117,7 +130,7 @@ def _branches(reading: Reading, site: SiteReading) -> bool:
 
 
 def _how_sure(site: SiteReading) -> tuple[Evidence, ...]:
-    deaths = site.deaths
+    deaths = site.stuck
     inputs = int(deaths.inputs[deaths.dead].min())
     count = len(site.series.samples)
     silent = np.arange(count)[:, None] >= deaths.since[None, deaths.dead]
@@ -140,11 +153,11 @@ def _how_sure(site: SiteReading) -> tuple[Evidence, ...]:
 
 def _silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
     """The dead layer that makes this one's input constant, the furthest back of them."""
-    silent = [other for other in reading.before(site) if other.deaths.share == 1]
+    silent = [other for other in reading.before(site) if other.stuck.share == 1]
     if not silent or len(silent) < len(reading.before(site)):
         return None
     other = silent[0]
-    if int(other.deaths.since.max()) > int(site.deaths.since[site.deaths.dead].max()):
+    if int(other.stuck.since.max()) > int(site.stuck.since[site.stuck.dead].max()):
         # It fell silent only after this one did.
         return None
     return _silent_input(reading, other) or other
@@ -152,7 +165,7 @@ def _silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
 
 def _killing(site: SiteReading) -> Killing | None:
     """What killed most of the units that died, if it was outsized steps and no slow drift."""
-    deaths = site.deaths
+    deaths = site.stuck
     died = deaths.dead & (deaths.since > 0)
     if not died.any():
         return None
@@ -185,20 +198,26 @@ def _jolt(site: SiteReading, since: Ints) -> Floats:
     return np.asarray(fall / spread / np.sqrt(np.maximum(steps[after] - steps[after - 1], 1)))
 
 
+def _fed(site: SiteReading, raw: Scale, fault: str) -> tuple[Cause, tuple[Evidence, ...]]:
+    """The layer's own input is the data, and not such as a layer is made for."""
+    text = f"What {site.label} is fed is not normalised: {fault}."
+    return Cause("input-scale", text), (Evidence("mean", raw.mean), Evidence("std", raw.std))
+
+
 def _upstream(root: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
     return (
         Cause(
             "upstream-dead",
             f"Its input no longer changes, because every unit of {root.label} is dead.",
         ),
-        (Evidence("dead-upstream", root.deaths.count, f"units of {root.label}"),),
+        (Evidence("dead-upstream", root.stuck.count, f"units of {root.label}"),),
     )
 
 
 def _killed(
     reading: Reading, site: SiteReading, killing: Killing
 ) -> tuple[Cause, tuple[Evidence, ...]]:
-    count, dead = int(killing.units.sum()), site.deaths.count
+    count, dead = int(killing.units.sum()), site.stuck.count
     when = (
         f"The update of step {killing.first}"
         if killing.first == killing.last
@@ -235,7 +254,7 @@ def _updates(site: SiteReading, killing: Killing) -> tuple[float, float | None] 
         return None
     at = np.searchsorted(site.rows.samples, site.series.samples)
     died = np.flatnonzero(killing.units)
-    last_fired = at[site.deaths.since[died] - 1]
+    last_fired = at[site.stuck.since[died] - 1]
     rows = site.rows.update.astype(np.float64)
     then = rows[np.minimum(last_fired, len(rows) - 1), died]
     earlier = rows[: int(at[killing.begin - 1]), died]
@@ -246,7 +265,7 @@ def _updates(site: SiteReading, killing: Killing) -> tuple[float, float | None] 
 
 
 def _born(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
-    born = site.deaths.born
+    born = site.stuck.born
     mean = float(np.median(site.series.mean[0, born]))
     spread = float(np.median(site.series.std[0, born]))
     step = int(site.steps[0])
@@ -269,7 +288,7 @@ def _born(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
 
 
 def _drifted(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
-    deaths, series = site.deaths, site.series
+    deaths, series = site.stuck, site.series
     died = deaths.dead & (deaths.since > 0)
     first = int(site.steps[deaths.since[died].min()])
     last = int(site.steps[deaths.since[died].max()])
@@ -294,6 +313,10 @@ def _drifted(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
 _LEAK = Remedy("leak", "use a leaky rectifier (slope 0.01): its derivative is never zero")
 _SLOWER = Remedy("slow-down", "lower the learning rate, or warm it up over the first steps")
 _REMEDIES = {
+    "input-scale": (
+        Remedy("normalise-input", "bring each feature to zero mean and unit variance"),
+        _LEAK,
+    ),
     "born-dead": (
         Remedy("rescale", "start from He initialisation with zero biases, on normalised inputs"),
         _LEAK,
@@ -307,4 +330,5 @@ _REMEDIES = {
     "upstream-dead": (Remedy("upstream", "bring the layer before it back first"),),
 }
 
-RULE = Rule("dead-units", examine, samples=2)
+DEAD = Rule("dead-units", dead, samples=2)
+SATURATED = Rule("saturated-units", saturated, samples=2)

@@ -81,7 +81,7 @@ def _first(reading: Reading) -> Place | None:
 
 def _recovered(reading: Reading, place: Place) -> bool:
     """A `GradScaler` skips steps with infinite gradients: nothing is wrong with those."""
-    last = reading.loss_last
+    last = reading.progress.last
     if place.what != "gradient" or last is None or not np.isfinite(last):
         return False
     rows = [reading.layer(layer) for layer in reading.run.layers]

@@ -108,7 +108,8 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
         # Judged at the end of the run: what was faint at first and recovered did no harm.
         if not chain.ratio < (LOST if reading.stalled is False else FAINT):
             continue
-        dead = [site for site in chain.sites if site.deaths.share >= NEARLY_ALL]
+        off = [site for site in chain.sites if site.function.switches_off]
+        dead = [site for site in off if site.stuck.share >= NEARLY_ALL]
         cause, evidence = _why_vanishing(chain, dead)
         starved = [
             site

@@ -1,13 +1,15 @@
-"""`learning-rate-too-high`: steps that throw the weights about, and a loss that shows it."""
+"""`learning-rate-too-high` and `-too-low`: what steps do to weights, and a loss that shows it."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from reluctant.diagnosis.progress import FEW_STEPS
 from reluctant.diagnosis.reading import Reading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
+from reluctant.record.run import Layer
 from reluctant.words import number, percent
 
 # Rows of any usual initialisation have a norm of order one, whatever their length. One that
@@ -29,12 +31,20 @@ class Largest(NamedTuple):
     share: float  # of the samples in which that layer's ratio was outsized
 
 
-def examine(reading: Reading) -> Iterator[Finding]:
+# Weights that have gone no further than this share of their size, were all steps in one direction,
+# are still those of the initialisation: what is learnt shows in tenths.
+UNMOVED = 0.03
+
+# A loss that has fallen by more than this share of itself has been learnt from all the same.
+FELL = 0.5
+
+
+def too_high(reading: Reading) -> Iterator[Finding]:
     """Outsized updates alone are no fault; with a loss that does not fall they are."""
     largest = _largest(reading)
     if largest is None or largest.value < OUTSIZED or not reading.stalled:
         return
-    first, last = reading.loss_first, reading.loss_last
+    first, last = reading.progress.first, reading.progress.last
     if first is None or last is None:
         return
     rates = [sample.rate for sample in reading.run.samples if sample.step == largest.step]
@@ -49,7 +59,7 @@ def examine(reading: Reading) -> Iterator[Finding]:
         evidence.append(Evidence("learning-rate", rates[0], "", largest.step))
         at_rate = f" at a learning rate of {number(rates[0])}"
     yield Finding(
-        slug=RULE.slug,
+        slug=TOO_HIGH.slug,
         severity=Severity.ERROR,
         layer=largest.layer,
         units=None,
@@ -87,4 +97,57 @@ def _largest(reading: Reading) -> Largest | None:
     return found
 
 
-RULE = Rule("learning-rate-too-high", examine, samples=3)
+def too_low(reading: Reading) -> Iterator[Finding]:
+    """Steps that leave all layers where they began, in a run that has not learnt."""
+    progress = reading.progress
+    fall, first, last = progress.fall, progress.first, progress.last
+    if fall is None or first is None or last is None or progress.learnt or fall >= FELL:
+        return
+    if progress.stalled is None or reading.run.samples[-1].step < FEW_STEPS:
+        return
+    ways = [(way, layer.name) for layer in reading.run.layers if (way := _way(reading, layer))]
+    if not ways or max(ways)[0] >= UNMOVED:
+        return
+    furthest, layer = max(ways)
+    steps = reading.run.samples[-1].step + 1
+    rate = next((at.rate for at in reading.run.samples if at.rate is not None), None)
+    at_rate = "" if rate is None else f" at a learning rate of {number(rate)}"
+    yield Finding(
+        slug=TOO_LOW.slug,
+        severity=Severity.WARNING,
+        layer=None,
+        units=None,
+        first_step=reading.run.samples[0].step,
+        cause=Cause(
+            "small-updates",
+            f"In {steps:,} steps{at_rate} no layer went further than {percent(furthest)} of its "
+            f"size ({layer}), and the loss went from {number(first)} to {number(last)}.",
+        ),
+        evidence=(
+            Evidence("way", furthest, "share of the weights"),
+            Evidence("loss-first", first),
+            Evidence("loss-last", last),
+            *(() if rate is None else (Evidence("learning-rate", rate),)),
+        ),
+        remedies=(Remedy("speed-up", "raise the learning rate tenfold"),),
+    )
+
+
+def _way(reading: Reading, layer: Layer) -> float:
+    """How far a layer's rows went, at most: the update ratio summed over all steps."""
+    rows = reading.layer(layer)
+    if rows is None:
+        return 0.0
+    update = np.where(rows.weight >= GROWN, rows.update.astype(np.float64), np.nan)
+    known = np.isfinite(update).any(axis=1)
+    if not known.any():
+        return 0.0
+    ratios = np.nanmedian(update[known], axis=1)
+    # Between two samples, their mean: samples lie densest where steps are largest.
+    steps = reading.run.steps[rows.samples][known]
+    between = (ratios[1:] + ratios[:-1]) / 2 * np.diff(steps)
+    return float(between.sum() + ratios[0])
+
+
+TOO_HIGH = Rule("learning-rate-too-high", too_high, samples=3)
+TOO_LOW = Rule("learning-rate-too-low", too_low, samples=3)

@@ -8,6 +8,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from reluctant.diagnosis.progress import Progress, recent
 from reluctant.record.finding import Units
 from reluctant.record.merging import merge
 from reluctant.record.run import Floats, Function, Layer, LayerSeries, Run, Site, SiteSeries
@@ -25,9 +26,6 @@ RARE = 0.02
 # With this share of its units dead, what passes a layer is a handful of features.
 NEARLY_ALL = 0.95
 
-# Before so many steps a loss that has not fallen says nothing.
-FEW_STEPS = 50
-
 
 def firing_bound(inputs: Ints) -> NDArray[np.float64]:
     """Upper 95 % bound on the firing rate of a unit that fired on none of `inputs` inputs.
@@ -35,18 +33,6 @@ def firing_bound(inputs: Ints) -> NDArray[np.float64]:
     Exact and one-sided: the rate p for which (1 - p)^n = 0.05 (Clopper and Pearson 1934).
     """
     return np.where(inputs > 0, 1.0 - 0.05 ** (1.0 / np.maximum(inputs, 1)), 1.0)
-
-
-def recent(steps: Ints) -> slice:
-    """Of samples at these steps, those of the last fifth of the run; three at least.
-
-    Samples lie densest at the start, so that the last of them by number need not be the last in
-    time.
-    """
-    if not len(steps):
-        return slice(0, 0)
-    start = int(np.searchsorted(steps, 0.8 * steps[-1]))
-    return slice(max(0, min(start, len(steps) - 3)), len(steps))
 
 
 @dataclass(frozen=True)
@@ -95,15 +81,15 @@ class SiteReading:
         return self.layer.name if self.layer is not None else self.sites[0].name
 
     @cached_property
-    def deaths(self) -> Deaths:
-        """Who is dead, by the last samples whose numbers were finite.
+    def stuck(self) -> Deaths:
+        """Who is dead, or saturated where the function does not switch off.
 
-        What is not finite fires on nothing, but is not silent for want of input.
+        By the last samples whose numbers were finite: what is not finite fires on nothing, but is
+        not silent for want of input.
         """
         finite = np.isfinite(self.series.mean).all(axis=1)
-        if finite.all():
-            return deaths(self.series)
-        return deaths(head(self.series, int(np.argmin(finite))))
+        known = self.series if finite.all() else head(self.series, int(np.argmin(finite)))
+        return deaths(known) if self.function.switches_off else saturations(known)
 
     @cached_property
     def recent(self) -> slice:
@@ -140,8 +126,7 @@ def deaths(series: SiteSeries) -> Deaths:
     """
     samples, units = series.fired.shape
     if samples == 0:
-        nobody = np.zeros(units, dtype=np.int64)
-        return Deaths(nobody.astype(bool), nobody, nobody)
+        return _nobody(units)
     fired = series.fired > 0
     since = np.where(fired.any(axis=0), samples - np.argmax(fired[::-1], axis=0), 0)
     silent = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
@@ -155,6 +140,28 @@ def deaths(series: SiteSeries) -> Deaths:
     chance = np.where(since > 0, stopped, never_began)
     unheard = firing_bound(silent) <= RARE
     return Deaths(~alive & unheard & (chance < log(MISTAKE / units)), since, silent)
+
+
+def _nobody(units: int) -> Deaths:
+    none = np.zeros(units, dtype=np.int64)
+    return Deaths(none.astype(bool), none, none)
+
+
+def saturations(series: SiteSeries) -> Deaths:
+    """The saturated: units whose derivative is nearly zero on all but `RARE` of the inputs.
+
+    A unit whose output is near one end for some inputs and near the other for the rest passes no
+    more gradient than one that is at one end for all: unlike a rectifier's, its being off the
+    flat ends now and then proves no life.
+    """
+    samples, units = series.fired.shape
+    if samples == 0:
+        return _nobody(units)
+    loud = series.fired > RARE * series.values[:, None]
+    since = np.where(loud.any(axis=0), samples - np.argmax(loud[::-1], axis=0), 0)
+    inputs = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
+    sure = firing_bound(inputs) <= RARE
+    return Deaths((since < samples) & sure, np.asarray(since, dtype=np.int64), inputs)
 
 
 def head(series: SiteSeries, count: int) -> SiteSeries:
@@ -214,39 +221,12 @@ class Reading:
         wanted = set(site.layer.inputs) if site.layer is not None else set()
         return tuple(other for other in self.sites if wanted & {at.index for at in other.sites})
 
-    # -- the loss ----------------------------------------------------------------------------
-
     @cached_property
-    def loss_first(self) -> float | None:
-        """The first loss seen: that of the network as it was initialised."""
-        return next((at.loss for at in self.run.samples if at.loss is not None), None)
+    def progress(self) -> Progress:
+        """How the loss went."""
+        return Progress(self.run)
 
-    @cached_property
-    def loss_last(self) -> float | None:
-        """The mean loss at the end of the run."""
-        known = [at for at in self.run.samples if at.loss is not None]
-        steps = np.array([at.step for at in known], dtype=np.int64)
-        last = np.array([at.loss for at in known], dtype=np.float64)[recent(steps)]
-        return float(last.mean()) if last.size else None
-
-    @cached_property
+    @property
     def stalled(self) -> bool | None:
-        """Whether the run has learnt next to nothing by its end; None if that cannot be said.
-
-        The loss at the end is at least nine tenths of the loss at the start, or not finite. A
-        run of a few steps need not have learnt anything yet: there, only a loss that rose tells.
-        """
-        first, last = self.loss_first, self.loss_last
-        if first is None or last is None:
-            return None
-        if not np.isfinite(last) or not np.isfinite(first):
-            return True
-        # A loss may be negative (a log likelihood): what counts is the fall in its own size.
-        fall = (first - last) / max(abs(first), 1e-12)
-        if self.run.samples[-1].step < FEW_STEPS and -0.1 < fall < 0.1:
-            return None
-        # Where several optimizers are at work, they may work against one another: the losses of
-        # a generator and its judge need not fall.
-        if fall < 0.1 and self.run.samples[-1].optimizers > 1:
-            return None
-        return bool(fall < 0.1)
+        """Whether the run has learnt next to nothing by its end; None if that cannot be said."""
+        return self.progress.stalled

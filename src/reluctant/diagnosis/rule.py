@@ -11,9 +11,11 @@ from reluctant.record.finding import Finding
 class Rule:
     """One kind of finding and how it is found: a pure function of what was read off the record.
 
-    `samples` is how many samples it needs at least; with fewer it is not asked.
+    `samples` is how many samples it needs at least; with fewer it is not asked. One that is
+    `unexplained` is asked only if no other has found anything above a note.
     """
 
     slug: str
     examine: Callable[[Reading], Iterable[Finding]]
     samples: int = 1
+    unexplained: bool = False

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from reluctant.diagnosis.reading import Ints, Reading, SiteReading, recent
+from reluctant.diagnosis.progress import recent
+from reluctant.diagnosis.reading import Ints, Reading, SiteReading
 from reluctant.record.finding import LayerSummary
 from reluctant.record.run import Layer, LayerSeries
 
@@ -36,7 +37,7 @@ def _line(
 def _dead(site: SiteReading | None) -> int | None:
     if site is None or not (site.function.switches_off and site.function.flat):
         return None
-    return round(site.deaths.share * site.sites[0].units)
+    return round(site.stuck.share * site.sites[0].units)
 
 
 def _gradient(site: SiteReading | None) -> float | None:

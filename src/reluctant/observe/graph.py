@@ -23,6 +23,18 @@ _ON_THE_WAY = frozenset(
 _TURNS = frozenset("TBackward TransposeBackward NumpyTBackward MTBackward".split())
 _LEAF = "AccumulateGrad"
 
+# Nodes that change the shape of their input alone, and those that squash it.
+_RESHAPING = frozenset(
+    "ViewBackward ReshapeAliasBackward UnsafeViewBackward SqueezeBackward UnsqueezeBackward "
+    "TransposeBackward PermuteBackward TBackward CloneBackward ToCopyBackward AliasBackward "
+    "SelectBackward SliceBackward".split()
+)
+_SQUASHING = {
+    "SoftmaxBackward": "softmax",
+    "LogSoftmaxBackward": "log_softmax",
+    "SigmoidBackward": "sigmoid",
+}
+
 # How many nodes a search visits before it gives up: a block of an ordinary network has a dozen.
 _PATIENCE = 256
 _WHOLE_GRAPH = 100_000
@@ -106,6 +118,26 @@ def sites_behind(inputs: Iterable[Node], by: object) -> set[int]:
 
     marks = (node.metadata.get(_MARK, {}).get(id(by)) for node in _nearest(inputs, stop))
     return {site for site in marks if site is not None}
+
+
+def squashed(output: Tensor, by: object) -> tuple[int | None, str]:
+    """What `output` comes out of, but for a change of shape: the site that `by` marked, or a name.
+
+    The name is `softmax`, `log_softmax`, `sigmoid`, or '' if it is none of these.
+    """
+    node: Node = output.grad_fn
+    for _ in range(12):
+        if node is None:
+            break
+        if id(by) in node.metadata.get(_MARK, {}):
+            return node.metadata[_MARK][id(by)], ""
+        name = kind(node)
+        if name in _SQUASHING:
+            return None, _SQUASHING[name]
+        if name not in _RESHAPING:
+            break
+        node = node.next_functions[0][0] if node.next_functions else None
+    return None, ""
 
 
 def _product(node: Node) -> Feed | None:

@@ -12,12 +12,22 @@ from importlib.util import find_spec
 from types import ModuleType
 
 
-def after_import(name: str, callback: Callable[[], None]) -> None:
-    """Call `callback` once the module `name` has been imported; now, if it is already there."""
+def after_import(name: str, callback: Callable[[], None]) -> Callable[[], None]:
+    """Call `callback` once the module `name` has been imported; now, if it is already there.
+
+    What is returned takes that back.
+    """
     if name in sys.modules:
         callback()
-    else:
-        sys.meta_path.insert(0, _Finder(name, callback))
+        return lambda: None
+    finder = _Finder(name, callback)
+    sys.meta_path.insert(0, finder)
+
+    def forget() -> None:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+    return forget
 
 
 class _Finder(MetaPathFinder):

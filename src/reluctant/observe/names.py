@@ -123,6 +123,12 @@ class Names:
                     found[id(parameter)] = parameter
         return list(found.values())
 
+    def parameters(self) -> list[tuple[Tensor, Owned]]:
+        """Every parameter that a module owns, and where it stands."""
+        self._name_all()
+        found = [(at(), where) for at, where in self._parameters.values()]
+        return [(at, where) for at, where in found if at is not None and where.module() is not None]
+
     def of_call(self, modules: Sequence[nn.Module]) -> Place | None:
         """Where a call stands that was made within these modules, the innermost first.
 

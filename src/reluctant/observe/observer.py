@@ -13,13 +13,14 @@ from time import perf_counter
 from torch import Tensor
 from torch.optim import Optimizer
 
-from reluctant.observe import eager
+from reluctant.observe import eager, feeding, heads
 from reluctant.observe.calls import know_ours
 from reluctant.observe.clock import Clock
 from reluctant.observe.guard import Guard
 from reluctant.observe.imports import after_import
 from reluctant.observe.layers import Layers, RowProbe, Rows, rate
 from reluctant.observe.names import Names
+from reluctant.observe.parameters import Parameters
 from reluctant.observe.probes import to_numpy
 from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
@@ -65,7 +66,8 @@ class Observer:
         self._writer = Writer(folder, rank)
         self._names = Names(self.guard)
         self._layers = Layers(self._names, scope)
-        self._mode = SiteMode(self._names, self._layers, self.guard, scope)
+        self._parameters = Parameters(self._names)
+        self._mode = SiteMode(self._names, self._layers, self._parameters, self.guard, scope)
         if scope is not None and scope.model is not None:
             self._names.adopt(scope.model)
         self._tell = tell
@@ -81,6 +83,7 @@ class Observer:
         # Held by one thread at a time; a signal handler that trains may come by it twice.
         self._writing = RLock()
         self._over = False
+        self._awaited: tuple[Callable[[], None], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -91,14 +94,21 @@ class Observer:
         """Hook into torch and open the first sample, for step 0."""
         self.clock.start()
         os.register_at_fork(after_in_child=self._abandon)
-        after_import("reluctant.functional", know_ours)
-        after_import("torch._dynamo", self._look_through_compilation)
+        self._awaited = (
+            after_import("reluctant.functional", know_ours),
+            after_import("torch._dynamo", self._look_through_compilation),
+        )
         self._begin()
 
     def finish(self) -> None:
         """Let go of everything and write what is still to be written."""
         # What fails here must not keep the rest from being done.
-        for part in (self._end, self._see_last, self.clock.stop, self._names.close, self._close_up):
+        for part in (self._end, self._see_last, self._let_go, self._close_up):
+            with self.guard():
+                part()
+
+    def _let_go(self) -> None:
+        for part in (self.clock.stop, self._names.close, *self._awaited):
             with self.guard():
                 part()
 
@@ -152,6 +162,7 @@ class Observer:
         else:
             if not closure:
                 self._mode.shut()
+                self._parameters.stepping(optimizer, self.samples)
             self._rows.before(optimizer, closure)
         self._overhead += perf_counter() - began
 
@@ -214,7 +225,9 @@ class Observer:
         if optimizer is None:
             # Whoever changes the weights by hand does so before the next backward pass.
             found = self._found
+        # After what takes the glimpse, which may have met layers.
         new_layers, self._layers.new = tuple(self._layers.new), []
+        new_parameters = self._parameters.take()
         index, self.samples = self.samples, self.samples + 1
         step = self.clock.steps - 1
         sample = Sample(
@@ -242,6 +255,11 @@ class Observer:
                 feeds=tuple(glimpse.feeds),
                 site_rows=tuple(_site_row(at, seen, factor, left_out) for at, seen in sites),
                 layer_rows=tuple(_layer_row(at) for at in rows),
+                outputs=tuple(glimpse.outputs),
+                parameters=new_parameters,
+                heads=tuple(glimpse.new_heads),
+                input_rows=feeding.rows(glimpse.fed),
+                head_rows=heads.rows(glimpse.heads),
             )
 
         # Written one step late: what was seen here may get its gradient only in a later
@@ -273,11 +291,13 @@ class Observer:
                 self._tell(seen)
 
     def _abandon(self) -> None:
-        """In a forked child: this record is the parent's."""
+        """In a forked child: this record is the parent's, and nothing of ours is to run here."""
         # SQLite forbids a child even to close its parent's connection: keep it for ever.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._writer))
         self.guard.failure = "a forked process is not observed"
-        self._end()
+        with self.guard():
+            self._end()
+        self._let_go()
 
 
 def _mean(losses: list[Tensor], factor: float) -> float | None:

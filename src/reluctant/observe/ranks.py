@@ -1,23 +1,25 @@
-"""Training in several processes: which of them this is, their common folder, and their launchers.
+"""Training in several processes: which of them this is, their common folder and their schedule.
 
 Nothing here talks to another process but by files in the run's folder. Imports no torch.
 """
 
 import mmap
 import os
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from struct import pack_into, unpack_from
-from typing import NamedTuple
 
 from reluctant.observe.schedule import Schedule
-from reluctant.record import schema
 
 # A process that makes the common folder has done so long before.
 _WAIT_SECONDS = 5.0
+
+# What says to the processes of a launch where their folder is; of no use once all have begun.
+_POINTER = ".reluctant-launch"
+_POINTER_SECONDS = 86_400.0
 
 # How many steps the leader's announcements are kept: ranks that train together are at most one
 # step apart.
@@ -39,6 +41,11 @@ def first_here() -> bool:
     return _environment("LOCAL_RANK", rank()) == 0
 
 
+def machine() -> int:
+    """A number for this machine among those of the run; 0 for the first."""
+    return _environment("GROUP_RANK", rank() - _environment("LOCAL_RANK", rank()))
+
+
 def restarts() -> int:
     """How often the launcher has started all processes again."""
     return _environment("TORCHELASTIC_RESTART_COUNT", 0)
@@ -54,38 +61,64 @@ def _environment(name: str, default: int) -> int:
 def together(home: Path, make: Callable[[], Path]) -> Path:
     """The folder that this process and the others of its launch record into.
 
-    The first of them that comes makes it, and leaves its name in `home` for the others, who know
+    The first of them that comes makes it, and leaves its path in `home` for the others, who know
     one another by their parent process and their meeting point.
+
+    Raises:
+        OSError: `home` cannot be made or written.
+        Exception: what `make` raises, in each process.
     """
     home.mkdir(parents=True, exist_ok=True)
     launch = f"{os.getppid()}-{os.environ.get('MASTER_PORT', '')}-{restarts()}"
     for turn in count():
-        pointer = home / f".launch-{launch}-{turn}"
+        pointer = home / f"{_POINTER}-{launch}-{turn}"
         try:
-            with pointer.open("x", encoding="utf-8") as file:
-                made = make()
-                file.write(made.name)
+            made = _point(pointer, make)
         except FileExistsError:
-            name = _name_in(pointer)
-            if not name:
+            path = _read(pointer)
+            if not path:
                 continue  # whoever began it died
-            made = home / name
+            made = Path(path)
         if _claim(made):
             return made
     raise AssertionError("unreachable")
 
 
-def _name_in(pointer: Path) -> str:
+def _point(pointer: Path, make: Callable[[], Path]) -> Path:
+    """Make the folder and leave its path, if nobody else has begun to."""
+    with pointer.open("xb") as file:
+        try:
+            made = make()
+            file.write(os.fsencode(made))
+            file.flush()
+        except BaseException:
+            pointer.unlink(missing_ok=True)
+            raise
+    with suppress(OSError):
+        for old in pointer.parent.glob(f"{_POINTER}-*"):
+            if old.stat().st_mtime < time.time() - _POINTER_SECONDS:
+                old.unlink()
+    return made
+
+
+def _read(pointer: Path) -> str:
+    """The path that another process leaves there; empty if none is left for long."""
     deadline = time.monotonic() + _WAIT_SECONDS
-    while not (name := pointer.read_text(encoding="utf-8")) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        try:
+            path = pointer.read_bytes()
+        except FileNotFoundError:
+            break  # it could make none
+        if path:
+            return os.fsdecode(path)
         time.sleep(0.01)
-    return name
+    return ""
 
 
 def _claim(folder: Path) -> bool:
-    """Whether this process's part of the record is still free; an earlier launch may have it."""
+    """Whether this process's place in the record is still free; an earlier launch may have it."""
     try:
-        (folder / schema.part(rank())).touch(exist_ok=False)
+        (folder / f".rank-{rank()}").touch(exist_ok=False)
     except OSError:
         return False
     return True
@@ -113,48 +146,10 @@ class Announced(Schedule):
 
     def due(self, step: int, elapsed: float) -> bool:
         """Whether `step` has been announced; the first process announces the one after it."""
-        if self.every is not None or step < 2:
-            return super().due(step, elapsed) if self.every is not None else True
+        if self.every is not None:
+            return super().due(step, elapsed)
         if self._leads and super().due(step + 1, elapsed):
             pack_into("<q", self._board, 8 * ((step + 1) % _KEPT), step + 1)
+        # Nobody could announce the first two.
         (announced,) = unpack_from("<q", self._board, 8 * (step % _KEPT))
-        return bool(announced == step)
-
-
-_LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch")
-
-
-def launches(script: str, module: bool) -> bool:
-    """Whether this program starts the processes of a run rather than being one."""
-    return script in _LAUNCHERS if module else os.path.basename(script) == "torchrun"
-
-
-class Launched(NamedTuple):
-    """What a launcher starts: its options, then a script or module with its arguments."""
-
-    options: tuple[str, ...]
-    module: bool
-    script: str
-    arguments: tuple[str, ...]
-
-    @classmethod
-    def of(cls, arguments: Sequence[str]) -> "Launched | None":
-        """Read off the launcher's arguments; None if what it starts is not python."""
-        known = "torch.distributed.run" in sys.modules
-        from torch.distributed.run import get_args_parser
-
-        parsed = get_args_parser().parse_args(list(arguments))
-        if not known:
-            # It is about to be run as the main module, which warns if it was imported before.
-            del sys.modules["torch.distributed.run"]
-        if parsed.no_python:
-            return None
-        theirs = tuple(parsed.training_script_args)
-        own = arguments[: len(arguments) - len(theirs) - 1]
-        options = tuple(at for at in own if at not in ("-m", "--module"))
-        return cls(options, bool(parsed.module), parsed.training_script, theirs)
-
-    def observed(self, ours: Sequence[str]) -> tuple[str, ...]:
-        """The launcher's arguments with `reluctant run`, and these options of it, in between."""
-        what = ("-m", self.script) if self.module else (self.script,)
-        return (*self.options, "-m", "reluctant", "run", *ours, *what, *self.arguments)
+        return step < 2 or bool(announced == step)

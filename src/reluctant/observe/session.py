@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,7 +24,7 @@ from reluctant.errors import FolderNotWritable, RecordNotWritten, ReluctantError
 from reluctant.observe import guard, ranks
 from reluctant.observe.imports import after_import
 from reluctant.observe.schedule import Schedule
-from reluctant.record import folder
+from reluctant.record import folder, schema
 from reluctant.record.info import RunInfo
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ class Session:
     def _place(self, out: Path | None) -> Path | None:
         try:
             path = self._folder(out)
-            if self.rank == 0 or (ranks.first_here() and not folder.described(path)):
-                folder.write_info(path, self.info)
+            self._describe(path)
         except (FolderNotWritable, OSError) as error:
             self.complaint = (
                 error if isinstance(error, FolderNotWritable) else FolderNotWritable.at(out, error)
@@ -112,11 +112,15 @@ class Session:
         else:
             return path
         try:
-            path = Path(tempfile.mkdtemp(prefix="reluctant-"))
-            folder.write_info(path, self.info)
+            path = self._elsewhere()
+            self._describe(path)
         except OSError:
             return None
         return path
+
+    def _describe(self, path: Path) -> None:
+        if self.rank == 0 or (ranks.first_here() and not folder.described(path)):
+            folder.write_info(path, self.info)
 
     def _folder(self, out: Path | None) -> Path:
         """The run's folder, which its other processes record into too."""
@@ -125,9 +129,24 @@ class Session:
         if out is None:
             home = Path.cwd() / folder.HOME / "runs"
             return ranks.together(home, lambda: folder.create(self.info.script))
-        if ranks.restarts():
-            out = out.with_name(f"{out.name}-restart-{ranks.restarts()}")
-        return folder.create(self.info.script, out, shared=self.rank > 0)
+        out = folder.started_again(out, ranks.restarts())
+        path = ranks.together(out, lambda: self._free(out))
+        if not path.samefile(out):
+            self.complaint = FolderNotWritable.taken(out)
+        return path
+
+    def _free(self, out: Path) -> Path:
+        """This folder, or another if it holds a run: for the first process that asks."""
+        try:
+            # On another machine it may hold this very run.
+            return folder.create(self.info.script, out, shared=ranks.machine() > 0)
+        except FolderNotWritable:
+            return _new_elsewhere()
+
+    def _elsewhere(self) -> Path:
+        if ranks.size() == 1:
+            return _new_elsewhere()
+        return ranks.together(Path(tempfile.gettempdir()), _new_elsewhere)
 
     @property
     def here(self) -> bool:
@@ -172,7 +191,7 @@ class Session:
     def _schedule(self, path: Path) -> Schedule:
         if ranks.size() == 1:
             return Schedule(self._budget, self._every)
-        board = path / f".steps-{os.environ.get('GROUP_RANK', '0')}"
+        board = path / f".steps-{ranks.machine()}"
         return ranks.Announced(board, ranks.first_here(), self._budget, self._every)
 
     @property
@@ -206,8 +225,13 @@ class Session:
             observing_seconds=observer.seconds if observer is not None else None,
             failure=self._failure or (observer.guard.failure if observer is not None else None),
         )
-        if self.path is not None and self.rank == 0:
+        if self.path is None:
+            return
+        if self.rank == 0:
             self._complete(self.path)
+        elif self.info.failure is not None:
+            with suppress(OSError):
+                (self.path / schema.failure(self.rank)).write_text(self.info.failure, "utf-8")
 
     def _complete(self, path: Path) -> None:
         try:
@@ -222,6 +246,10 @@ class Session:
         # Whatever is there now belongs to somebody else.
         self.complaint = RecordNotWritten.at(path, "it was deleted or replaced")
         self.path = None
+
+
+def _new_elsewhere() -> Path:
+    return Path(tempfile.mkdtemp(prefix="reluctant-"))
 
 
 def _version(module: str) -> str | None:

@@ -23,16 +23,18 @@ from torch.overrides import (  # type: ignore[attr-defined]
     _push_mode,
 )
 
-from reluctant.observe import graph
+from reluctant.observe import feeding, graph
 from reluctant.observe.calls import KNOWN, Call, recognise
 from reluctant.observe.clock import BACKWARDS
 from reluctant.observe.guard import Guard
+from reluctant.observe.heads import LOSSES, Heads
 from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names
+from reluctant.observe.parameters import Parameters
 from reluctant.observe.probes import Activity, Gradient, Intervals
 from reluctant.observe.scope import Scope
 from reluctant.observe.untraced import untraced
-from reluctant.record.run import Function
+from reluctant.record.run import Function, Head
 from reluctant.record.store import NewSite
 
 # What handing one call of a torch function through a Python mode costs, in seconds, beside the
@@ -50,6 +52,9 @@ MOST_CALLS = 8
 _CALL_IMPL = nn.Module._call_impl.__code__
 _BACKWARD = Tensor.backward
 _HAS_TORCH_FUNCTION = overrides.has_torch_function
+
+# What a tensor's attributes are read and set by: `zero_grad` and the like, no computation.
+_ATTRIBUTE = ("__get__", "__set__", "__delete__")
 
 # Under it a script's own kind of tensor is to us a tensor like any other.
 _PLAINLY = torch._C.DisableTorchFunctionSubclass
@@ -88,6 +93,10 @@ class Glimpse:
     new_sites: list[NewSite] = field(default_factory=list)
     new_functions: list[Function] = field(default_factory=list)
     feeds: set[tuple[int, int]] = field(default_factory=set)
+    outputs: set[int] = field(default_factory=set)
+    new_heads: list[Head] = field(default_factory=list)
+    heads: dict[int, list[Tensor | float]] = field(default_factory=dict)
+    fed: dict[int, list[Tensor]] = field(default_factory=dict)
     seconds: float = 0.0
     calls: int = 0
 
@@ -105,9 +114,17 @@ class SiteMode(TorchFunctionMode):
     """The open eye: entered when a sample begins, left when it ends."""
 
     def __init__(
-        self, names: Names, layers: Layers, guard: Guard, scope: Scope | None = None
+        self,
+        names: Names,
+        layers: Layers,
+        parameters: Parameters,
+        guard: Guard,
+        scope: Scope | None = None,
     ) -> None:
         super().__init__()
+        self._parameters = parameters
+        self._heads = Heads(self)
+        self._feeding = feeding.Feeding(layers)
         self._scope = scope
         self._names = names
         self._layers = layers
@@ -156,6 +173,8 @@ class SiteMode(TorchFunctionMode):
         """Hand over what was seen since the last time."""
         taken, self._take = self._take, Glimpse()
         self._calls.clear()
+        taken.heads, taken.fed = self._heads.take(), self._feeding.take()
+        taken.new_heads, self._heads.new = self._heads.new, []
         # Some train a model in evaluation mode, to leave its normalisation as it is.
         for site, seen in taken.evaluated.items():
             if seen.gradient_in.values or seen.gradient_out.values:
@@ -177,8 +196,14 @@ class SiteMode(TorchFunctionMode):
         take.calls += 1
         if self._entered is None or take.seconds > MOST_SECONDS:
             return func(*args, **kwargs)
+        if self._parameters.unused and getattr(func, "__name__", "") not in _ATTRIBUTE:
+            self._parameters.saw(args)
         if func in KNOWN:
             return self._activation(func, args, kwargs)
+        if func in LOSSES:
+            return self._loss(func, args, kwargs)
+        if func in feeding.PRODUCTS:
+            self._product(func, args, kwargs)
         if func in BACKWARDS:
             func = _BACKWARD
             self._backward(args)
@@ -200,6 +225,25 @@ class SiteMode(TorchFunctionMode):
         for feed in filter(lambda at: self._layers.watched(at.weight), graph.products(loss)):
             layer = self._layers.of(*feed[:3]).definition.index
             self._take.feeds |= {(site, layer) for site in graph.sites_behind(feed.inputs, self)}
+        self._take.outputs |= graph.sites_behind([loss.grad_fn], self)
+
+    def _loss(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        loss = func(*args, **kwargs)
+        began = perf_counter()
+        with self._guard(), _PLAINLY():
+            self._heads.given(func, args, kwargs, loss)
+        self._take.seconds += perf_counter() - began
+        return loss
+
+    def _product(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        began = perf_counter()
+        with self._guard(), _PLAINLY():
+            self._feeding.product(func, args, kwargs)
+        self._take.seconds += perf_counter() - began
 
     def _activation(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]

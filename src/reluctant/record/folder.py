@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from reluctant.errors import (
-    ELSEWHERE,
     FolderNotWritable,
     RecordDamaged,
     RecordTooNew,
@@ -51,13 +50,14 @@ def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
     except OSError as error:
         raise FolderNotWritable.at(Path.cwd() / (out or HOME), error) from error
     if not shared and (target / schema.INFO).exists():
-        raise FolderNotWritable(f"{target} already holds a run.", ELSEWHERE)
+        raise FolderNotWritable.taken(target)
     return target
 
 
-def discard(folder: Path) -> None:
-    """Remove a run, and its folder unless that holds anything else."""
-    for path in (folder / schema.INFO, *folder.glob(schema.PARTS)):
+def discard(folder: Path, rank: int = 0) -> None:
+    """Remove a rank's part of a run, and the folder unless that holds anything else."""
+    parts = [*folder.glob(f"rank-{rank}.*"), *folder.glob(f".rank-{rank}")]
+    for path in parts + [folder / schema.INFO] * (rank == 0):
         path.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()
@@ -80,6 +80,26 @@ def _name(script: str) -> str:
     stem = re.sub(r"[^\w.-]+", "-", Path(script).stem or "run")
     # File systems take 255 bytes, and a letter may need four.
     return f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{stem[:50]}"
+
+
+def started_again(folder: Path, times: int) -> Path:
+    """Where a run is recorded whose launcher has started its processes so many times again."""
+    folder = folder.resolve()
+    return folder.with_name(f"{folder.name}-restart-{times}") if times else folder
+
+
+def last_start(folder: Path, since: str) -> Path:
+    """The record of a run's last start, none that began before `since`; as `started_again`."""
+    last = folder
+    for times in itertools.count(1):
+        again = started_again(folder, times)
+        try:
+            if str(read_info(again).get("started", "")) < since:
+                break
+        except ReluctantError:
+            break
+        last = again
+    return last
 
 
 def described(folder: Path) -> bool:

@@ -3,22 +3,28 @@
 Counts add, moments join (Chan, Golub and LeVeque 1979), extremes are the extremes of all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from reluctant.record.run import (
     Floats,
     Function,
+    HeadSeries,
+    InputSeries,
     Ints,
     Layer,
     LayerSeries,
+    Parameter,
     Run,
     Sample,
     Site,
     SiteSeries,
 )
+
+Named = TypeVar("Named", Site, Layer)
 
 
 def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
@@ -92,7 +98,8 @@ _ROWS = ("gradient", "weight", "update", "bias")
 def join(ranks: Sequence[Run]) -> Run:
     """One run from what its ranks recorded, each the same steps of a model of the same names.
 
-    A rank may know layers and sites that others do not, and may have died before the others.
+    A rank may know layers and sites that others do not, and may have died before the others. Of
+    what layers and losses are given, and of parameters, the first rank's word is taken.
     """
     if len(ranks) == 1:
         return ranks[0]
@@ -108,6 +115,7 @@ def join(ranks: Sequence[Run]) -> Run:
         functions=tuple(_function(ranks, label, at) for label, at in functions.items()),
         samples=tuple(_sample(ranks, step, at) for at, step in enumerate(steps)),
         series=series,
+        parameters=tuple(series.parameters()),
     )
 
 
@@ -167,21 +175,58 @@ class _Joined:
 
     def site(self, index: int) -> SiteSeries:
         name = list(self._sites)[index]
-        parts = []
-        for run, places, known in zip(self._ranks, self._places, self._site_of, strict=True):
-            if name in known:
-                part = run.series.site(known[name].index)
-                parts.append(replace(part, samples=places[part.samples]))
-        return merge(parts)
+        return merge(
+            [
+                replace(part, samples=places[part.samples])
+                for run, places, site in self._alike(name, self._site_of)
+                for part in (run.series.site(site.index),)
+            ]
+        )
 
     def layer(self, index: int) -> LayerSeries:
         name = list(self._layers)[index]
-        parts = []
-        for run, places, known in zip(self._ranks, self._places, self._layer_of, strict=True):
-            if name in known:
-                part = run.series.layer(known[name].index)
-                parts.append(replace(part, samples=places[part.samples]))
-        return assemble(parts)
+        return assemble(
+            [
+                replace(part, samples=places[part.samples])
+                for run, places, layer in self._alike(name, self._layer_of)
+                for part in (run.series.layer(layer.index),)
+            ]
+        )
+
+    def _alike(
+        self, name: str, known: Sequence[Mapping[str, Named]]
+    ) -> Iterator[tuple[Run, Ints, Named]]:
+        """The ranks that know what bears this name, and know it with the same units as the first.
+
+        Where each computes other units of it, theirs cannot be told from these.
+        """
+        found = [
+            (run, places, at[name])
+            for run, places, at in zip(self._ranks, self._places, known, strict=True)
+            if name in at
+        ]
+        first = found[0][2]
+        for run, places, at in found:
+            if (at.units, at.stride) == (first.units, first.stride):
+                yield run, places, at
+
+    def fed(self, index: int) -> InputSeries:
+        """What the first rank that knows the layer saw it fed."""
+        rank, layer = self._knower(list(self._layers)[index])
+        part = self._ranks[rank].series.fed(layer.index)
+        return replace(part, samples=self._places[rank][part.samples])
+
+    def parameters(self) -> Iterator[Parameter]:
+        """The first rank's, with their samples in the numbers of all."""
+        for at in self._ranks[0].parameters:
+            first = at.first_gradient
+            when = None if first is None else int(self._places[0][first])
+            yield replace(at, first_gradient=when)
+
+    def head(self, index: int) -> HeadSeries:
+        """What the first rank's head was given."""
+        part = self._ranks[0].series.head(index)
+        return replace(part, samples=self._places[0][part.samples])
 
     def first_layer(self, name: str) -> Layer:
         """The layer as the first rank that knows it describes it, in the numbers of all."""

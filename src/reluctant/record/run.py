@@ -42,13 +42,45 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One tensor of a model that could be trained, and whether it is.
+
+    `optimized` says that an optimizer has it, `wanted` that it asks for gradients, `used` that a
+    training pass was seen to compute with it. `first_gradient` is the first sample in which it
+    had a gradient; None if there was none.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    optimized: bool
+    wanted: bool
+    used: bool
+    first_gradient: int | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """One place where a loss function of torch is called, as `cross_entropy`.
+
+    Its first argument is the output of the activation `site`, with no layer between; None if of
+    none. `behind` names what else squashes it, as `softmax`; '' if nothing does.
+    """
+
+    index: int
+    function: str
+    site: int | None = None
+    behind: str = ""
+
+
+@dataclass(frozen=True)
 class Site:
     """One place where an activation function is called, as `features.3:relu`.
 
     `layer` is the weight layer whose output it receives; None if there is none. `root` is the
     model that made the call ('' if none did). `units` is the number of channels of its input;
     they are the layer's units when `aligned`. `inside` tells whether the call was made by the
-    model that owns that layer, and not, say, in a loss. `stride` is as a layer's.
+    model that owns that layer, and not, say, in a loss. `stride` is as a layer's. `last` tells
+    that its output reaches the loss with no layer between.
     """
 
     index: int
@@ -61,6 +93,7 @@ class Site:
     aligned: bool = True
     inside: bool = True
     stride: int = 1
+    last: bool = False
 
     @property
     def read(self) -> int:
@@ -150,6 +183,50 @@ class LayerSeries:
     bias: Floats
 
 
+@dataclass(frozen=True)
+class InputSeries:
+    """What a layer was fed that nothing trains, such as the data, over T samples; all are (T,).
+
+    `mean`, `std`, `low` and `high` are over all numbers. Of the features (the dimension that the
+    weight's columns go along) `constant` is the share that did not vary within the batch, and
+    `least` and `most` are the smallest and the largest standard deviation among the others.
+    `offset` is the largest |mean| of a feature in standard deviations of that feature.
+    """
+
+    samples: Ints
+    mean: Floats
+    std: Floats
+    low: Floats
+    high: Floats
+    constant: Floats
+    least: Floats
+    most: Floats
+    offset: Floats
+
+
+@dataclass(frozen=True)
+class HeadSeries:
+    """What a loss function was given, over T samples; all are (T,).
+
+    Of its first argument and of its target: the mean, the standard deviation, the smallest and
+    the largest; a target of class numbers is NaN. `loss` is what it returned, and `constant` the
+    loss of the best answer that is the same for the whole batch: the entropy of its classes, or
+    the variance of its target. NaN where it is no one number, or no formula is known.
+    """
+
+    samples: Ints
+    output_mean: Floats
+    output_std: Floats
+    output_low: Floats
+    output_high: Floats
+    target_mean: Floats
+    target_std: Floats
+    target_low: Floats
+    target_high: Floats
+    loss: Floats
+    constant: Floats
+
+
 class Series(Protocol):
     """Where the numbers come from: a file, or memory."""
 
@@ -161,10 +238,18 @@ class Series(Protocol):
         """The series of the layer with this index."""
         ...
 
+    def fed(self, index: int) -> InputSeries:
+        """What the layer with this index was fed, if nothing trains that; otherwise empty."""
+        ...
+
+    def head(self, index: int) -> HeadSeries:
+        """The series of the head with this index."""
+        ...
+
 
 @dataclass(frozen=True)
 class Run:
-    """One recorded run. Layers, sites and functions are indexed by their `index`."""
+    """One recorded run. Layers, sites, functions and heads are indexed by their `index`."""
 
     info: RunInfo
     layers: tuple[Layer, ...]
@@ -173,6 +258,8 @@ class Run:
     samples: tuple[Sample, ...]
     series: Series
     path: Path | None = None
+    parameters: tuple[Parameter, ...] = ()
+    heads: tuple[Head, ...] = ()
 
     @property
     def steps(self) -> Ints:

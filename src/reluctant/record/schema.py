@@ -5,6 +5,10 @@ A run is a folder:
     run.json        what ran (RunInfo), rewritten once when the run ends
     rank-0.sqlite   what was observed; one file per rank, write-ahead log, one transaction
                     a sample, so that a run killed at any moment is readable up to its last one
+    rank-1.failure  why rank 1 observed no further, if our own observation failed there; that
+                    of rank 0 is in run.json
+
+Several ranks find one another by hidden files beside these, which a reader has no use for.
 
 Per-unit columns are blobs of little-endian numbers, one for every `stride`-th unit: float32, except
 `fired`, whose counts are unsigned and as wide as the largest needs (1, 2, 4 or 8 bytes, which
@@ -12,18 +16,19 @@ follows from the blob's length). Statistics are therefore kept to float32's 24 b
 """
 
 # Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
-VERSION = 1
+VERSION = 2
 
 INFO = "run.json"
-
-
-# What parts are called, with the files that SQLite keeps beside them.
-PARTS = "rank-*.sqlite*"
 
 
 def part(rank: int) -> str:
     """The name of the file that `rank` writes."""
     return f"rank-{rank}.sqlite"
+
+
+def failure(rank: int) -> str:
+    """The name of the file in which `rank` says why it observed no further."""
+    return f"rank-{rank}.failure"
 
 
 TABLES = """
@@ -97,5 +102,57 @@ CREATE TABLE layer_sample (       -- LayerSeries: one row a layer and sample
   bias      BLOB,                 -- each unit's bias before the step
   first     INTEGER NOT NULL,     -- which of the layer's read rows the blobs begin with
   PRIMARY KEY (layer, sample)
+);
+
+CREATE TABLE output (             -- a site's output reaches the loss, no layer between
+  site      INTEGER PRIMARY KEY REFERENCES site(id)
+);
+
+CREATE TABLE parameter (          -- Parameter
+  name      TEXT NOT NULL,        -- path, as `features.0.weight`, without the root
+  root      TEXT NOT NULL,        -- the outermost module that owns it; '' if none does
+  shape     TEXT NOT NULL,        -- a JSON list
+  optimized INTEGER NOT NULL,     -- 1 if an optimizer has it
+  wanted    INTEGER NOT NULL,     -- 1 if it asks for gradients
+  used      INTEGER NOT NULL,     -- 1 if a training pass was seen to compute with it
+  gradient  INTEGER,              -- the first sample in which it had a gradient
+  PRIMARY KEY (root, name)
+);
+
+CREATE TABLE head (               -- a place where a loss function of torch is called
+  id        INTEGER PRIMARY KEY,  -- Head.index
+  function  TEXT NOT NULL,        -- its name, as `cross_entropy`
+  site      INTEGER REFERENCES site(id),  -- whose output it is given, no layer between
+  behind    TEXT NOT NULL         -- what else squashes its input, as `softmax`; '' if nothing
+);
+
+CREATE TABLE input_sample (       -- InputSeries: data that reach a layer; NULL is NaN
+  sample    INTEGER NOT NULL REFERENCES sample(id),
+  layer     INTEGER NOT NULL REFERENCES layer(id),
+  mean      REAL,                 -- of all numbers
+  std       REAL,
+  low       REAL,
+  high      REAL,
+  constant  REAL,                 -- share of the features that did not vary in the batch
+  least     REAL,                 -- smallest standard deviation of a feature that did
+  most      REAL,                 -- largest
+  offset    REAL,                 -- largest |mean| of a feature, in its standard deviations
+  PRIMARY KEY (layer, sample)
+);
+
+CREATE TABLE head_sample (        -- HeadSeries: the head's first call in a sample; NULL is NaN
+  sample    INTEGER NOT NULL REFERENCES sample(id),
+  head      INTEGER NOT NULL REFERENCES head(id),
+  output_mean REAL,               -- of its first argument
+  output_std  REAL,
+  output_low  REAL,
+  output_high REAL,
+  target_mean REAL,               -- of its target, if that is no class
+  target_std  REAL,
+  target_low  REAL,
+  target_high REAL,
+  loss      REAL,                 -- what it returned
+  constant  REAL,                 -- the loss of the best answer that is the same for all
+  PRIMARY KEY (head, sample)
 );
 """

@@ -7,8 +7,8 @@ import sqlite3
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,19 @@ from numpy.typing import NDArray
 from reluctant.errors import RecordDamaged, RecordNotWritten, RecordTooNew
 from reluctant.record import folder, merging, schema
 from reluctant.record.info import RunInfo
-from reluctant.record.run import Function, Layer, LayerSeries, Run, Sample, Site, SiteSeries
+from reluctant.record.run import (
+    Function,
+    Head,
+    HeadSeries,
+    InputSeries,
+    Layer,
+    LayerSeries,
+    Parameter,
+    Run,
+    Sample,
+    Site,
+    SiteSeries,
+)
 
 Array = NDArray[Any]
 # How long we wait for another process's lock at the start and at the end of a run. In between the
@@ -27,6 +39,11 @@ Array = NDArray[Any]
 BUSY_SECONDS = 0.5
 # So many samples are kept for later.
 MOST_WAITING = 64
+
+# Since then records tell what layers are fed and what loss functions are given.
+_VERSION_OF_HEADS = 2
+_INPUT = tuple(field.name for field in fields(InputSeries))[1:]
+_HEAD = tuple(field.name for field in fields(HeadSeries))[1:]
 
 # How SQLite words what is no fault of ours; only Python 3.11 and later have codes for it.
 _OUTSIDE = ("disk", "readonly", "unable to open")
@@ -90,6 +107,35 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
+class NewParameter:
+    """A parameter as it stands now, `root` the model that owns it; replaces what was known."""
+
+    name: str
+    root: str
+    shape: tuple[int, ...]
+    optimized: bool
+    wanted: bool
+    used: bool
+    first_gradient: int | None
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """What a layer was fed in one sample: the numbers of `InputSeries`, in their order."""
+
+    layer: int
+    numbers: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class HeadRow:
+    """What a head was given in one sample: the numbers of `HeadSeries`, in their order."""
+
+    head: int
+    numbers: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that one transaction writes: a sample, and what it met for the first time."""
 
@@ -100,6 +146,11 @@ class Observation:
     feeds: tuple[tuple[int, int], ...] = ()
     site_rows: tuple[SiteRow, ...] = ()
     layer_rows: tuple[LayerRow, ...] = ()
+    outputs: tuple[int, ...] = ()
+    parameters: tuple[NewParameter, ...] = ()
+    heads: tuple[Head, ...] = ()
+    input_rows: tuple[InputRow, ...] = ()
+    head_rows: tuple[HeadRow, ...] = ()
 
 
 class Writer:
@@ -174,6 +225,10 @@ class Writer:
             self._insert("sample", [(*place, *facts)])
             self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
             self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])
+            fed = [(at.index, row.layer, *row.numbers) for row in seen.input_rows]
+            self._insert("input_sample", fed)
+            given = [(at.index, row.head, *row.numbers) for row in seen.head_rows]
+            self._insert("head_sample", given)
             put("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -185,6 +240,10 @@ class Writer:
         self._insert("function", [(f.index, f.name, _pack_facts(f)) for f in seen.functions])
         self._insert("site", [astuple(site) for site in seen.sites])
         self._insert("feeds", list(seen.feeds), "INSERT OR IGNORE")
+        self._insert("output", [(site,) for site in seen.outputs], "INSERT OR IGNORE")
+        self._insert("head", [astuple(head) for head in seen.heads])
+        parameters = [_parameter_facts(at) for at in seen.parameters]
+        self._insert("parameter", parameters, "INSERT OR REPLACE")
 
     def _insert(self, table: str, rows: Sequence[tuple[object, ...]], how: str = "INSERT") -> None:
         if rows:
@@ -209,6 +268,11 @@ class Writer:
 def _layer_facts(layer: NewLayer) -> tuple[object, ...]:
     names = (layer.index, layer.name, layer.root, layer.kind)
     return (*names, json.dumps(layer.shape), layer.units, layer.position, layer.stride)
+
+
+def _parameter_facts(at: NewParameter) -> tuple[object, ...]:
+    flags = (at.optimized, at.wanted, at.used)
+    return (at.name, at.root, json.dumps(at.shape), *flags, at.first_gradient)
 
 
 def _site_values(sample: int, row: SiteRow) -> tuple[object, ...]:
@@ -299,9 +363,9 @@ class _Reader:
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         with self.damage():
             self._connection = self._open(path)
-        (version,) = self.rows("PRAGMA user_version")[0]
-        if version > schema.VERSION:
-            raise RecordTooNew.at(path.parent, version, schema.VERSION)
+        (self.version,) = self.rows("PRAGMA user_version")[0]
+        if self.version > schema.VERSION:
+            raise RecordTooNew.at(path.parent, self.version, schema.VERSION)
         self.units: dict[str, dict[int, int]] = {"site": {}, "layer": {}}
 
     def _open(self, path: Path) -> sqlite3.Connection:
@@ -366,6 +430,24 @@ class _Reader:
             )
         return LayerSeries(samples, gradient, weight, update, bias)
 
+    def fed(self, index: int) -> InputSeries:
+        return InputSeries(*self._numbers("input_sample", "layer", index, len(_INPUT)))
+
+    def head(self, index: int) -> HeadSeries:
+        return HeadSeries(*self._numbers("head_sample", "head", index, len(_HEAD)))
+
+    def _numbers(self, table: str, key: str, index: int, count: int) -> Iterator[Array]:
+        """The samples (T,), then each of the columns (T,) with NaN for what is NULL."""
+        if self.version < _VERSION_OF_HEADS:
+            rows = []
+        else:
+            rows = self.rows(f"SELECT * FROM {table} WHERE {key} = ? ORDER BY sample", index)
+        with self.damage():
+            columns = list(zip(*rows, strict=True)) or [()] * (count + 2)
+            yield np.array(columns[0], dtype=np.int64)
+            for column in columns[2:]:
+                yield np.array(column, dtype=np.float64)
+
     def full_name(self, root: str, name: str) -> str:
         """The name with its model's before it, where it has no other or there are several."""
         if not name or name.startswith(":"):
@@ -396,7 +478,29 @@ class _Reader:
             tuple(_sample(*row) for row in samples),
             self,
             path,
+            *self._added(),
         )
+
+    def _added(self) -> tuple[tuple[Parameter, ...], tuple[Head, ...]]:
+        """What records tell since there are heads."""
+        if self.version < _VERSION_OF_HEADS:
+            return (), ()
+        parameters = self.rows(
+            "SELECT name, root, shape, optimized, wanted, used, gradient FROM parameter "
+            "ORDER BY rowid"
+        )
+        heads = self.rows("SELECT id, function, site, behind FROM head ORDER BY id")
+        return tuple(
+            Parameter(
+                self.full_name(root, name),
+                tuple(json.loads(shape)),
+                bool(optimized),
+                bool(wanted),
+                bool(used),
+                when,
+            )
+            for name, root, shape, optimized, wanted, used, when in parameters
+        ), tuple(Head(*row) for row in heads)
 
     def _layers(self) -> Iterator[Layer]:
         feeds: dict[int, list[int]] = {}
@@ -411,12 +515,15 @@ class _Reader:
             yield Layer(index, full, kind, tuple(json.loads(shape)), units, order, inputs, stride)
 
     def _sites(self) -> Iterator[Site]:
+        known = self.version >= _VERSION_OF_HEADS
+        last = {site for (site,) in self.rows("SELECT site FROM output")} if known else set()
         for index, name, root, function, layer, units, aligned, inside, stride in self.rows(
             "SELECT id, name, root, function, layer, units, aligned, inside, stride "
             "FROM site ORDER BY id"
         ):
             full, flags = self.full_name(root, name), (bool(aligned), bool(inside))
-            yield Site(index, full, function, layer, units, index, root, *flags, stride)
+            place = (index, full, function, layer, units, index, root)
+            yield Site(*place, *flags, stride, index in last)
 
 
 def load(path: str | Path) -> Run:
@@ -429,17 +536,30 @@ def load(path: str | Path) -> Run:
     content = folder.read_info(path)
     known = {field.name for field in fields(RunInfo)}
     info = RunInfo(**{key: value for key, value in content.items() if key in known})
+    if info.failure is None:
+        info = replace(info, failure=_failure(path))
     parts = sorted(path.glob("rank-*.sqlite"), key=lambda part: int(part.stem[len("rank-") :]))
-    # A rank lays claim to its part before it has anything to write.
-    parts = [part for part in parts if part.stat().st_size] or parts
-    if not parts:
+    runs = [run for part in parts if (run := _part(part, info, path)) is not None]
+    if not runs:
         return Run(info, (), (), (), (), _Nothing(), path)
-    return merging.join([_part(part, info, path) for part in parts])
+    return merging.join(runs)
 
 
-def _part(part: Path, info: RunInfo, path: Path) -> Run:
+def _failure(path: Path) -> str | None:
+    """What the first rank that failed says of it."""
+    for file in sorted(path.glob("rank-*.failure")):
+        with suppress(OSError):
+            return f"{file.stem}: {file.read_text(encoding='utf-8', errors='replace')}"
+    return None
+
+
+def _part(part: Path, info: RunInfo, path: Path) -> Run | None:
+    """What a rank recorded; None if it died before it had made its tables."""
     reader = _Reader(part)
     with reader.damage():
+        # What is shorter than a page of SQLite's is empty to it, too, but not for that reason.
+        if part.stat().st_size >= 512 and not reader.rows("SELECT 1 FROM sqlite_master"):
+            return None
         return reader.run(info, path)
 
 
@@ -457,4 +577,10 @@ class _Nothing:
         raise IndexError(index)
 
     def layer(self, index: int) -> LayerSeries:
+        raise IndexError(index)
+
+    def fed(self, index: int) -> InputSeries:
+        raise IndexError(index)
+
+    def head(self, index: int) -> HeadSeries:
         raise IndexError(index)

@@ -1,0 +1,153 @@
+"""Whether a run learns: its loss, against where it began and against a constant answer."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reluctant.record.run import HeadSeries, Ints, Run
+
+# Before so many steps a loss that has not fallen says nothing.
+FEW_STEPS = 50
+
+# A loss that has fallen by less than this share of itself has not been learnt from: batches alone
+# make it differ by as much.
+FALL = 0.1
+
+# With a loss this near to that of the best constant answer, the network answers the same to
+# everything. Below LEARNT of it, it has learnt, though it may have done so in an earlier run.
+WORTHLESS = 0.97
+LEARNT = 0.7
+
+# A loss whose noise is larger than this share of its size tells by its trend next to nothing: so
+# it is with a policy's, or where what is learnt moves what is to be learnt.
+NOISY = 0.5
+
+Numbers = NDArray[np.float64]
+
+
+def recent(steps: Ints) -> slice:
+    """Of samples at these steps, those of the last fifth of the run; three at least.
+
+    Samples lie densest at the start, so that the last of them by number need not be the last in
+    time.
+    """
+    if not len(steps):
+        return slice(0, 0)
+    start = int(np.searchsorted(steps, 0.8 * steps[-1]))
+    return slice(max(0, min(start, len(steps) - 3)), len(steps))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The loss of a run as far as it tells whether the run learns."""
+
+    run: Run
+
+    @cached_property
+    def _known(self) -> tuple[Ints, Numbers]:
+        known = [at for at in self.run.samples if at.loss is not None]
+        steps = np.array([at.step for at in known], dtype=np.int64)
+        return steps, np.array([at.loss for at in known], dtype=np.float64)
+
+    @cached_property
+    def first(self) -> float | None:
+        """The first loss seen: that of the network as it was initialised."""
+        _, losses = self._known
+        return float(losses[0]) if losses.size else None
+
+    @cached_property
+    def last(self) -> float | None:
+        """The mean loss at the end of the run."""
+        steps, losses = self._known
+        late = losses[recent(steps)]
+        return float(late.mean()) if late.size else None
+
+    @cached_property
+    def lowest(self) -> float | None:
+        """The lowest mean loss of any fifth of the samples."""
+        _, losses = self._known
+        if not np.isfinite(losses).any():
+            return None
+        parts = np.array_split(losses, min(5, max(1, losses.size // 3)))
+        means = [part[np.isfinite(part)].mean() for part in parts if np.isfinite(part).any()]
+        return float(min(means))
+
+    @cached_property
+    def excess(self) -> float | None:
+        """The loss at the end by that of the best constant answer; None if that is unknown.
+
+        It is known where one loss function of torch is called, and the same each time.
+        """
+        if len(self.run.heads) != 1:
+            return None
+        series = self.run.series.head(self.run.heads[0].index)
+        late = recent(self.run.steps[series.samples])
+        loss, constant = series.loss[late], series.constant[late]
+        known = np.isfinite(constant) & (constant > 0) & ~np.isnan(loss)
+        return float(loss[known].mean() / constant[known].mean()) if known.any() else None
+
+    @cached_property
+    def fall(self) -> float | None:
+        """By which share of itself the loss has fallen."""
+        first, last = self.first, self.last
+        if first is None or last is None or not np.isfinite(first) or not np.isfinite(last):
+            return None
+        # A loss may be negative (a log likelihood): what counts is the fall in its own size.
+        return (first - last) / max(abs(first), 1e-12)
+
+    @cached_property
+    def noisy(self) -> bool:
+        """Whether noise hides where the loss is going."""
+        steps, losses = self._known
+        late = losses[recent(steps)]
+        if late.size < 3 or not np.isfinite(late).all():
+            return False
+        noise, size = late.std(), max(abs(late.mean()), 1e-12)
+        return bool(noise > NOISY * size and abs(late.mean() - losses[0]) < 3 * noise)
+
+    @cached_property
+    def learnt(self) -> bool:
+        """Whether the loss is well below that of a constant answer."""
+        return self.excess is not None and self.excess < LEARNT
+
+    @cached_property
+    def worthless(self) -> bool:
+        """Whether a constant answer would do as well."""
+        few = not self.run.samples or self.run.samples[-1].step < FEW_STEPS
+        return self.excess is not None and not few and not self.excess < WORTHLESS
+
+    @cached_property
+    def stalled(self) -> bool | None:
+        """Whether the run has learnt next to nothing by its end; None if that cannot be said.
+
+        The loss at the end is not finite, no better than a constant answer, or at least nine
+        tenths of the loss at the start. A run of a few steps need not have learnt anything yet:
+        there, only a loss that rose tells.
+        """
+        if self.first is None or self.last is None:
+            return None
+        fall = self.fall
+        if fall is None:
+            return True
+        if self.learnt:
+            return False
+        if self.worthless:
+            return True
+        if self.run.samples[-1].step < FEW_STEPS and -FALL < fall < FALL:
+            return None
+        if fall >= FALL:
+            return False
+        # Where several optimizers are at work, they may work against one another: the losses of
+        # a generator and its judge need not fall. Nor need one that is mostly noise.
+        if self.run.samples[-1].optimizers > 1 or self.noisy:
+            return None
+        return True
+
+
+def typical(series: HeadSeries, name: str) -> float:
+    """The median of one of a head's numbers over the samples; NaN if it is unknown."""
+    values = getattr(series, name)
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")

@@ -1,0 +1,170 @@
+"""`input-scale` and `uncentred-activations`: numbers too large, or all on one side of zero."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from reluctant.diagnosis.reading import Reading, SiteReading
+from reluctant.diagnosis.rule import Rule
+from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
+from reluctant.record.run import Floats, Layer
+from reluctant.words import number
+
+# Initialisations are made for inputs of size one. At ten times that the first pre-activations are
+# ten times as wide as meant, and the gradient of the first weights too: their steps with plain
+# SGD a hundred times as far.
+LARGE = 10.0
+
+# At a hundredth the first layer's gradient is a hundredth too.
+SMALL = 0.01
+
+# Features whose spreads differ by more than this cannot share a learning rate.
+UNEVEN = 1e3
+
+# With a mean of so many standard deviations, the inputs hardly differ to the first layer.
+ONE_SIDED = 5.0
+
+# A layer that is fed raw numbers has suffered if so many of its units pass no gradient.
+HURT = 0.5
+
+# Pre-activations whose mean is so many times their spread answer alike to every input.
+UNCENTRED = 10.0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What was wrong with the input of a layer, and how it was in numbers."""
+
+    size: float  # root mean square
+    mean: float
+    std: float
+    ratio: float  # of the largest and the smallest spread of a feature
+
+    @property
+    def fault(self) -> str | None:
+        """In words; None if there is nothing to say."""
+        if not self.std > 0:
+            return None
+        if self.size >= LARGE and self.ratio < UNEVEN:
+            return f"its numbers are of size {number(self.size)}, where layers expect about one"
+        if self.ratio >= UNEVEN:
+            return f"the spreads of its features differ by a factor of {number(self.ratio)}"
+        if abs(self.mean) >= ONE_SIDED * self.std:
+            return (
+                f"its mean of {number(self.mean)} is {number(abs(self.mean) / self.std)} times its "
+                "standard deviation"
+            )
+        if self.size <= SMALL:
+            return f"its numbers are of size {number(self.size)}, where layers expect about one"
+        return None
+
+
+def scale(reading: Reading, layer: Layer) -> Scale | None:
+    """The scale of what a layer is fed; None if something is trained before it."""
+    series = reading.run.series.fed(layer.index)
+    if not len(series.samples):
+        return None
+
+    def middle(values: Floats) -> float:
+        finite = values[np.isfinite(values)]
+        return float(np.median(finite)) if finite.size else float("nan")
+
+    mean, std = middle(series.mean), middle(series.std)
+    least = middle(series.least)
+    ratio = middle(series.most) / least if least > 0 else 1.0
+    return Scale(float(np.hypot(mean, std)), mean, std, ratio)
+
+
+def input_scale(reading: Reading) -> Iterator[Finding]:
+    """One finding a layer that is fed data that were not normalised."""
+    for layer in reading.run.layers:
+        found = scale(reading, layer)
+        if found is None or found.fault is None:
+            continue
+        severity = _severity(reading, layer)
+        yield Finding(
+            slug=INPUT_SCALE.slug,
+            severity=severity,
+            layer=layer.name,
+            units=None,
+            first_step=reading.run.samples[0].step,
+            cause=Cause(
+                "input-scale", f"What {layer.name} is fed is not normalised: {found.fault}."
+            ),
+            evidence=(
+                Evidence("mean", found.mean),
+                Evidence("std", found.std),
+                Evidence("size", found.size, "root mean square"),
+                Evidence("feature-spreads", found.ratio, "largest by smallest"),
+            ),
+            remedies=(
+                Remedy("normalise-input", "bring each feature to zero mean and unit variance"),
+            ),
+        )
+
+
+def _severity(reading: Reading, layer: Layer) -> Severity:
+    """By consequence: whether the run learns, and whether the layer itself has suffered."""
+    if reading.stalled:
+        return Severity.ERROR
+    if reading.progress.learnt and not _hurt(reading, layer):
+        return Severity.NOTE
+    return Severity.WARNING
+
+
+def _hurt(reading: Reading, layer: Layer) -> bool:
+    """Whether many of the units that the layer feeds pass no gradient."""
+    for site in reading.sites:
+        if site.layer is layer and site.function.flat:
+            return site.stuck.share >= HURT
+    return False
+
+
+def uncentred(reading: Reading) -> Iterator[Finding]:
+    """One finding: the layers whose units answer alike to every input, the means being so large."""
+    found = [
+        (site, ratio)
+        for site in reading.sites
+        if site.layer is not None and (ratio := _mean_by_spread(site)) >= UNCENTRED
+    ]
+    if len(found) < 2:
+        return
+    first, last = found[0], found[-1]
+    yield Finding(
+        slug=UNCENTRED_RULE.slug,
+        severity=Severity.WARNING if reading.stalled else Severity.NOTE,
+        layer=first[0].label,
+        units=None,
+        first_step=int(first[0].steps[0]),
+        cause=Cause(
+            "mean-shift",
+            f"From {first[0].label} to {last[0].label} the means of the units' inputs are "
+            f"{number(first[1])} to {number(last[1])} times their spread over examples: to these "
+            "layers all examples look alike.",
+        ),
+        evidence=(
+            Evidence("mean-by-spread", max(ratio for _, ratio in found)),
+            Evidence("layers", len(found), "layers"),
+        ),
+        remedies=(
+            Remedy("normalise", "put a normalisation layer before each activation"),
+            Remedy("centre", "use a zero-centred function (ELU, SELU, tanh)"),
+        ),
+    )
+
+
+def _mean_by_spread(site: SiteReading) -> float:
+    """The size of the units' means, by that of their spreads, at the end; 0 if unknown."""
+    series, late = site.series, site.recent
+    alive = ~site.stuck.dead
+    mean, std = series.mean[late][:, alive], series.std[late][:, alive]
+    if not mean.size or not np.isfinite(mean).all() or not np.isfinite(std).all():
+        return 0.0
+    spread = float(np.sqrt(np.mean(np.square(std, dtype=np.float64))))
+    size = float(np.sqrt(np.mean(np.square(mean, dtype=np.float64))))
+    return size / spread if spread > 0 else 0.0
+
+
+INPUT_SCALE = Rule("input-scale", input_scale)
+UNCENTRED_RULE = Rule("uncentred-activations", uncentred, samples=3)

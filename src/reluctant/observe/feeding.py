@@ -1,0 +1,115 @@
+"""What layers are fed that nothing trains: the data, before any layer has had them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reluctant.observe.layers import Layers
+from reluctant.observe.probes import by_unit
+from reluctant.record.store import InputRow
+
+# Functions that multiply an input by a weight: where those stand among the arguments, and in
+# which dimension of the input the features are.
+PRODUCTS: dict[Callable[..., Any], tuple[int, int, int]] = {
+    F.linear: (0, 1, -1),
+    torch.matmul: (0, 1, -1),
+    torch.mm: (0, 1, -1),
+    Tensor.matmul: (0, 1, -1),
+    Tensor.mm: (0, 1, -1),
+    Tensor.__matmul__: (0, 1, -1),
+    torch.addmm: (1, 2, -1),
+    **{getattr(F, f"conv{n}d"): (0, 1, 1) for n in (1, 2, 3)},
+    **{getattr(F, f"conv_transpose{n}d"): (0, 1, 1) for n in (1, 2, 3)},
+    **{getattr(torch, name): (0, 2, -1) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
+}
+
+# What the data are like does not change: a layer's input is read in so many samples.
+ENOUGH = 16
+
+# A spread of less than this share of a feature's size is rounding.
+ROUNDING = 1e-6
+
+Numbers = list[Tensor]
+
+
+class Feeding:
+    """Reads what layers are fed, for as many samples as it takes."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self._fed: dict[int, tuple[Tensor, Numbers]] = {}
+        self._read: dict[int, int] = {}
+
+    def product(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Read the input of one product, if nothing trains it; a sample's first of each layer."""
+        first, second, dim = PRODUCTS[func]
+        x: Any = args[first] if len(args) > first else kwargs.get("input")
+        weight: Any = args[second] if len(args) > second else kwargs.get("weight")
+        if isinstance(weight, list | tuple) and weight:
+            weight = weight[0]
+        if not _data(x) or not _trained(weight) or not self._layers.watched(weight):
+            return
+        key = id(weight)
+        if key in self._fed or self._read.get(key, 0) >= ENOUGH:
+            return
+        self._read[key] = self._read.get(key, 0) + 1
+        with torch.no_grad():
+            # An example alone has no batch in front of its features.
+            batched = x if x.dim() > (2 if dim == 1 else 1) else x.unsqueeze(0)
+            self._fed[key] = weight, _numbers(batched, dim % batched.dim())
+
+    def take(self) -> dict[int, Numbers]:
+        """Hand over what was read since the last time, by the layer's number."""
+        # Only now: a model is named after it has been called, and its layers with it.
+        taken, self._fed = self._fed, {}
+        return {
+            self._layers.of(weight).definition.index: numbers for weight, numbers in taken.values()
+        }
+
+
+def rows(fed: Mapping[int, Numbers]) -> tuple[InputRow, ...]:
+    """What `take` gave as numbers on the host."""
+    return tuple(InputRow(layer, tuple(map(float, numbers))) for layer, numbers in fed.items())
+
+
+def _data(x: Any) -> bool:
+    return (
+        isinstance(x, Tensor)
+        and not x.requires_grad
+        and x.is_floating_point()
+        and x.dim() > 0
+        and x.numel() > 0
+        and x.layout is torch.strided
+        and torch.is_grad_enabled()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+        and torch._C._current_graph_task_id() == -1
+    )
+
+
+def _trained(weight: Any) -> bool:
+    return isinstance(weight, nn.Parameter | Tensor) and weight.requires_grad and weight.is_leaf
+
+
+def _numbers(x: Tensor, axis: int) -> Numbers:
+    """As `InputSeries` has them."""
+    values = by_unit(x, axis)
+    low, high = values.aminmax()
+    std, mean = torch.std_mean(values, dim=(0, 2), correction=0)
+    varies = std > ROUNDING * mean.abs().clamp(min=1e-30)
+    some = torch.where(varies, std, torch.inf)
+    return [
+        mean.mean(),
+        torch.sqrt(std.square().mean() + mean.var(correction=0)),
+        low,
+        high,
+        1 - varies.float().mean(),
+        some.min(),
+        std.max(),
+        (mean.abs() / some).max(),
+    ]

@@ -1,0 +1,148 @@
+"""What torch's loss functions are given, and what a constant answer would cost."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from reluctant.observe import graph
+from reluctant.record.run import Head
+from reluctant.record.store import HeadRow
+
+# The loss functions that compare an output with a target.
+LOSSES: dict[Callable[..., Any], str] = {
+    getattr(F, name): name
+    for name in (
+        "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mse_loss "
+        "l1_loss smooth_l1_loss huber_loss kl_div poisson_nll_loss multilabel_soft_margin_loss "
+        "soft_margin_loss hinge_embedding_loss multi_margin_loss multilabel_margin_loss"
+    ).split()
+}
+
+# Places of one loss function beyond so many are not told apart.
+MOST_HEADS = 64
+
+
+class Heads:
+    """Every head met so far; `new` are those that no sample has told of yet.
+
+    Args:
+        by: whose marks in the autograd graph count, as in `graph.mark`.
+    """
+
+    def __init__(self, by: object) -> None:
+        self.new: list[Head] = []
+        self._by = by
+        self._met: dict[tuple[str, int | None, str], Head] = {}
+        self._given: dict[int, list[Tensor | float]] = {}
+
+    def given(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], loss: Any
+    ) -> None:
+        """Read one call of a loss function, and what it returned; a sample's first of each head."""
+        output: Any = args[0] if args else kwargs.get("input")
+        target: Any = args[1] if len(args) > 1 else kwargs.get("target")
+        if not _readable(output, target) or not output.requires_grad:
+            return
+        name = LOSSES[func]
+        site, behind = graph.squashed(output, self._by)
+        key = (name, site, behind)
+        head = self._met.get(key)
+        if head is None:
+            if len(self._met) >= MOST_HEADS:
+                return
+            head = self._met[key] = Head(len(self._met), *key)
+            self.new.append(head)
+        if head.index in self._given:
+            return
+        with torch.no_grad():
+            self._given[head.index] = [
+                *_moments(output.detach()),
+                *(_moments(target) if target.is_floating_point() else [float("nan")] * 4),
+                loss.detach().float() if _is_number(loss) else float("nan"),
+                _constant(name, output.detach(), target.detach(), _options(args, kwargs)),
+            ]
+
+    def take(self) -> dict[int, list[Tensor | float]]:
+        """Hand over what was given since the last time."""
+        taken, self._given = self._given, {}
+        return taken
+
+
+def rows(given: Mapping[int, list[Tensor | float]]) -> tuple[HeadRow, ...]:
+    """What `take` gave as numbers on the host."""
+    return tuple(HeadRow(head, tuple(map(float, numbers))) for head, numbers in given.items())
+
+
+def _readable(output: Any, target: Any) -> bool:
+    return (
+        isinstance(output, Tensor)
+        and isinstance(target, Tensor)
+        and output.is_floating_point()
+        and output.numel() > 0
+        and target.numel() > 0
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
+
+
+def _is_number(loss: Any) -> bool:
+    return isinstance(loss, Tensor) and loss.numel() == 1
+
+
+def _moments(values: Tensor) -> list[Tensor]:
+    values = values.detach().float()
+    low, high = values.aminmax()
+    std, mean = torch.std_mean(values, correction=0)
+    return [mean, std, low, high]
+
+
+_WEIGHTING = {"weight", "pos_weight", "label_smoothing"}
+
+
+def _options(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The options of a call whose mean over the batch is plain; None of any other."""
+    weighted = (len(args) > 2 and args[2] is not None) or any(kwargs.get(at) for at in _WEIGHTING)
+    if weighted or len(args) > 3 or kwargs.get("reduction", "mean") != "mean":
+        return None
+    return kwargs
+
+
+def _constant(
+    name: str, output: Tensor, target: Tensor, options: Mapping[str, Any] | None
+) -> Tensor | float:
+    """The loss of the best answer that is the same for the whole batch; NaN if that is unknown."""
+    if options is None or target.dim() == 0 or target.shape[0] < 2:
+        return float("nan")
+    if name in ("cross_entropy", "nll_loss"):
+        return _of_classes(output, target, int(options.get("ignore_index", -100)))
+    if not target.is_floating_point() or target.shape != output.shape:
+        return float("nan")
+    target = target.float()
+    if name.startswith("binary_cross_entropy"):
+        share = target.mean(0)
+        return -(torch.xlogy(share, share) + torch.xlogy(1 - share, 1 - share)).mean()
+    if name == "mse_loss":
+        return target.var(0, correction=0).mean()
+    if name == "l1_loss":
+        return (target - target.median(0).values).abs().mean()
+    return float("nan")
+
+
+def _of_classes(output: Tensor, target: Tensor, ignored: int) -> Tensor | float:
+    """The entropy of the classes in the batch."""
+    if output.dim() < 2:
+        return float("nan")
+    if target.is_floating_point():
+        if target.shape != output.shape:
+            return float("nan")
+        share = target.float().transpose(0, 1).flatten(1).mean(1)
+    else:
+        flat = target.flatten()
+        counted = (flat != ignored).float()
+        count = torch.zeros(output.shape[1], device=output.device)
+        count.scatter_add_(0, flat.clamp(0, output.shape[1] - 1).long(), counted)
+        share = count / counted.sum()
+    return -torch.xlogy(share, share).sum()
