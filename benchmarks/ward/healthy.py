@@ -2,4 +2,64 @@
 
 from benchmarks.ward.case import Case
 
-HEALTHY: tuple[Case, ...] = ()
+HEALTHY: tuple[Case, ...] = (
+    Case("he_relu_digits", "model(X_train)", "high"),
+    Case("he_relu_spirals", "net(x_train)", "high"),
+    Case("tanh_17_layers", "model(x_train)", "high"),
+    Case("frozen_by_flags", "model(x_train)", "high"),
+    Case("frozen_not_optimized", "model(x_train)", "high"),
+    Case("frozen_under_no_grad", "model(x_train)", "high"),
+    Case("embedding_padding_lstm", "model(tokens, lengths)", "high"),
+    Case("skip_gram_rare_words", "model(pairs[:, 0], pairs[:, 1:])", "low"),
+    Case("gan_ring", "netG(noise)", "high"),
+    Case("dqn_catch", "policy_net(states)", "high", source="PyTorch's tutorial on DQN"),
+    Case("reinforce_cartpole", "policy(states)", "high"),
+    Case("sparse_autoencoder_l1", "sae(train)", "low"),
+    Case("topk_autoencoder", "model(x_train)", "low"),
+    Case("transformer_postnorm_relu", "model(x_train)", "high"),
+    Case("gpt_prenorm_gelu", "model(blocks)", "low"),
+    Case("lstm_text", "model(train)", "low"),
+    Case(
+        "gru_adding",
+        "model(x_train)",
+        "low",
+        source="Hochreiter and Schmidhuber, Neural Computation 9 (1997)",
+    ),
+    Case("vae_digits", "model(data)", "low", source="PyTorch's example of a VAE"),
+    Case("very_wide", "net(x_train)", "high"),
+    Case("batchnorm_convnet", "model(x_train)", "high"),
+    Case("resnet_cosine", "net(X_train)", "high"),
+    Case("dropout_half", "model(X_train)", "high"),
+    Case("noisy_small_batches", "forward(x_train)", "high"),
+    Case("to_zero_loss", "model(x_train)", "high"),
+    Case("parity_plateau", "model(x_train)", "high", source="Barak et al., arXiv 2207.08799"),
+    Case(
+        "warm_restarts", "model(train_x)", "high", source="Loshchilov and Hutter, arXiv 1608.03983"
+    ),
+    Case("fine_tune_tiny_rate", "model(x_train)", "high"),
+    Case("bf16_autocast", "model(train_images)", "high"),
+    Case("lbfgs_curve", "model(x)", "low"),
+    Case("head_used_seldom", "[model(x_train, task) for task in model.heads]", "high"),
+    Case("mixture_of_experts", "model(x_train)", "low"),
+    Case("mobile_net", "model(x_train)", "high", source="Howard et al., arXiv 1905.02244"),
+    Case("residual_mlp", "model(x_train)", "high"),
+    Case(
+        "selu_alpha_dropout", "model(X_train)", "high", source="Klambauer et al., arXiv 1706.02515"
+    ),
+    Case("raw_targets_regression", "model(X_train)", "low"),
+    Case("contrastive_digits", "encoder(x_train)", "high", source="Chen et al., arXiv 2002.05709"),
+    Case("gaussian_likelihood", "model(x_train)", "low"),
+    Case("siamese_pairs", "model.branch(x)", "high"),
+    Case("unused_parameter", "model(X_train)", "low"),
+    Case("early_stopping", "model(X_train)", "high"),
+    Case("text_cnn_labels", "model(x_train)", "high"),
+    Case(
+        "graph_convolution",
+        "model(features, adjacency)",
+        "high",
+        source="Kipf and Welling, arXiv 1609.02907",
+    ),
+    Case("physics_informed", "u(t)", "low"),
+    Case("denoising_unet", "model(x_train)", "low"),
+    Case("distillation", "student(x_train)", "high", source="Hinton et al., arXiv 1503.02531"),
+)
