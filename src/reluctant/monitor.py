@@ -188,7 +188,7 @@ class Watch(ContextDecorator):
             )
         # The run that began when this object was made is not to be one.
         self.close()
-        folder.discard(self.path)
+        folder.discard(self.path, self._session.rank)
         self._turn = 0
         return super().__call__(function)
 
