@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.commands import ROOT, python
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -332,3 +333,35 @@ def test_a_framework_that_is_not_there(name: str, monkeypatch: pytest.MonkeyPatc
 def test_wrong_options_are_told_before_the_fit() -> None:
     with pytest.raises(WrongArgument, match="between 0 and 1"):
         ours.ReluctantCallback(budget=2)
+
+
+DISTRIBUTED = """
+import sys
+import torch
+from lightning.pytorch import Trainer
+from reluctant.integrations.lightning import ReluctantCallback
+from tests.integrations.test_lightning import Automatic, loader
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    trainer = Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", max_epochs=1, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False,
+        callbacks=[ReluctantCallback(every=1, out="run")],
+    )
+    trainer.fit(Automatic(), loader())
+"""
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path: Path) -> None:
+    """Lightning starts the second, and tells neither of its rank. One record, one verdict."""
+    (tmp_path / "fit.py").write_text(DISTRIBUTED)
+    done = python("fit.py", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert done.code == 0, done.err
+    assert done.err.count("reluctant  healthy") == 1
+    run = reluctant.load(tmp_path / "run")
+    assert run.info.steps == BATCHES // 2
+    assert sites(run) == {"net.2:relu": "net.0"}
+    # 16 inputs on each.
+    assert run.series.site(0).inputs.tolist() == [32] * (BATCHES // 2)

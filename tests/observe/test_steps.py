@@ -225,3 +225,17 @@ def test_of_large_networks_every_so_many_units_are_read(
     assert [layer.stride for layer in run.layers] == [3, 2, 1]
     assert [site.stride for site in run.sites] == [3, 2]
     check_same(run, whole, rtol=1e-5)
+
+
+def test_a_part_that_is_never_built_does_no_harm(watched: Watched) -> None:
+    def train() -> None:
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.125)
+        model.spare = nn.LazyLinear(3)
+        model.forward = lambda x: nn.Sequential.forward(model[:5], x)
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            loss_of(model).backward()
+            optimizer.step()
+
+    check_same(watched(train), watched(plain), rtol=1e-6)

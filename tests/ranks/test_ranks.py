@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from reluctant import diagnose
 from reluctant.record import merging
 from reluctant.record.run import Run
 from tests.cli.test_same import check_bit_equal
 from tests.ranks.conftest import SIZE, Ran, Runs
 from tests.ranks.scripts import SCRIPTS
-from tests.ranks.training import STEPS
+from tests.ranks.training import STEPS, net
 from tests.ranks.twin import Twin
 
 OPTIONS: dict[str, tuple[object, ...]] = {
@@ -178,6 +179,20 @@ def test_losses_are_the_mean_of_all(ran: Ways, twin: Twin, name: str) -> None:
     np.testing.assert_allclose(run.losses, twin.losses, rtol=1e-6)
     assert run.steps.tolist() == list(range(STEPS))
     assert run.info.steps == STEPS
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_every_parameter_is_known_to_train(ran: Ways, name: str) -> None:
+    """Sharded ones by what an optimizer has of them, and not by what stands for them."""
+    run = ran(name, "at every step").run
+    assert {at.name: at.shape for at in run.parameters} == {
+        at: tuple(parameter.shape) for at, parameter in net().named_parameters()
+    }
+    for parameter in run.parameters:
+        assert parameter.optimized
+        assert parameter.wanted
+        assert parameter.first_gradient == 0
+    assert "no-gradient" not in [finding.slug for finding in diagnose(run).findings]
 
 
 def test_the_twin_notices_a_rank_left_out(

@@ -70,7 +70,12 @@ def scale(reading: Reading, layer: Layer) -> Scale | None:
         finite = values[np.isfinite(values)]
         return float(np.median(finite)) if finite.size else float("nan")
 
-    mean, std = middle(series.mean), middle(series.std)
+    # Over all samples: where examples come in order, those of one batch are alike.
+    known = np.isfinite(series.mean) & np.isfinite(series.std)
+    if not known.any():
+        return None
+    mean = float(series.mean[known].mean())
+    std = float(np.sqrt(np.square(series.std[known]).mean() + series.mean[known].var()))
     least = middle(series.least)
     ratio = middle(series.most) / least if least > 0 else 1.0
     return Scale(float(np.hypot(mean, std)), mean, std, ratio)

@@ -124,10 +124,21 @@ class Names:
         return list(found.values())
 
     def parameters(self) -> list[tuple[Tensor, Owned]]:
-        """Every parameter that a module owns, and where it stands."""
+        """Every parameter that a module owns, and where it stands.
+
+        Not one that is still to be made, nor one of which another process holds all there is.
+        """
         self._name_all()
-        found = [(at(), where) for at, where in self._parameters.values()]
-        return [(at, where) for at, where in found if at is not None and where.module() is not None]
+        found: list[tuple[Tensor, Owned]] = []
+        for refer, where in self._parameters.values():
+            module = where.module()
+            # What stands for a sharded parameter in a forward pass is none of the module's.
+            own = module._parameters.get(where.name) if module is not None else None
+            if own is None or own is not refer() or is_lazy(own):
+                continue
+            if own.numel():
+                found.append((own, where))
+        return found
 
     def of_call(self, modules: Sequence[nn.Module]) -> Place | None:
         """Where a call stands that was made within these modules, the innermost first.

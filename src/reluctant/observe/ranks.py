@@ -5,12 +5,14 @@ Nothing here talks to another process but by files in the run's folder. Imports 
 
 import mmap
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from struct import pack_into, unpack_from
+from typing import Any
 
 from reluctant.observe.schedule import Schedule
 
@@ -28,12 +30,12 @@ _KEPT = 64
 
 def rank() -> int:
     """Which process of a run this is, as `torchrun` numbers them; 0 if it is the only one."""
-    return _environment("RANK", 0)
+    return _environment("RANK", _of_group("get_rank", 0))
 
 
 def size() -> int:
     """How many processes the run has."""
-    return _environment("WORLD_SIZE", 1)
+    return _environment("WORLD_SIZE", _of_group("get_world_size", 1))
 
 
 def first_here() -> bool:
@@ -58,6 +60,21 @@ def _environment(name: str, default: int) -> int:
         return default
 
 
+def _of_group(question: str, default: int) -> int:
+    """What the processes' group says, if they have formed one: not all launchers tell them."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return default
+    return int(getattr(distributed, question)())
+
+
+def _launch() -> str:
+    """What the processes of a launch have in common, and none of another at the same time."""
+    # Where nobody told them of their rank, the first has started the others.
+    told = "RANK" in os.environ or not hasattr(os, "getpgrp")
+    return f"{os.getppid() if told else os.getpgrp()}-{os.environ.get('MASTER_PORT', '')}"
+
+
 def together(home: Path, make: Callable[[], Path]) -> Path:
     """The folder that this process and the others of its launch record into.
 
@@ -69,7 +86,7 @@ def together(home: Path, make: Callable[[], Path]) -> Path:
         Exception: what `make` raises, in each process.
     """
     home.mkdir(parents=True, exist_ok=True)
-    launch = f"{os.getppid()}-{os.environ.get('MASTER_PORT', '')}-{restarts()}"
+    launch = f"{_launch()}-{restarts()}"
     for turn in count():
         pointer = home / f"{_POINTER}-{launch}-{turn}"
         try:
