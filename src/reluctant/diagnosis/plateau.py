@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from reluctant.diagnosis.progress import FEW_STEPS
 from reluctant.diagnosis.reading import Reading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
@@ -12,6 +13,8 @@ from reluctant.words import number
 
 def examine(reading: Reading) -> Iterator[Finding]:
     """At most one finding, about the run as a whole."""
+    if reading.run.samples[-1].step < FEW_STEPS:
+        return
     progress = reading.progress
     first, last = progress.first, progress.last
     if not reading.stalled or first is None or last is None or not _gradients_flow(reading):
