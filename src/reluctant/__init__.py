@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
     from reluctant.monitor import watch as watch
+    from reluctant.record.reader import load as load
     from reluctant.record.run import Run as Run
-    from reluctant.record.store import load as load
     from reluctant.swapping import swap as swap
 
 # Public names by the module that holds them. Nothing is imported before it is asked for: a
@@ -20,7 +20,7 @@ _HOME = {
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
     "watch": "reluctant.monitor",
-    "load": "reluctant.record.store",
+    "load": "reluctant.record.reader",
     "Run": "reluctant.record.run",
 }
 

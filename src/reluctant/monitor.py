@@ -22,9 +22,10 @@ from reluctant.observe.scope import Scope, holds, innermost
 from reluctant.observe.session import Session
 from reluctant.record import folder
 from reluctant.record.finding import Diagnosis
+from reluctant.record.observation import Observation
+from reluctant.record.reader import load
 from reluctant.record.run import Run
 from reluctant.record.scalars import Scalars
-from reluctant.record.store import Observation, load
 from reluctant.words import plural
 
 OnSample = Callable[[int, dict[str, float]], object]

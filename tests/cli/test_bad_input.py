@@ -176,8 +176,8 @@ def test_scripts_with_little_to_see(tmp_path: Path, source: str, sentence: str) 
         "reluctant.observe.observer._site_row",
         "reluctant.observe.graph.feed",
         "reluctant.observe.names.Names.of_parameter",
-        "reluctant.record.store.Writer.write",
-        "reluctant.record.store.Writer.__init__",
+        "reluctant.record.writer.Writer.write",
+        "reluctant.record.writer.Writer.__init__",
         "reluctant.diagnosis.summary.layers",
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reluctant.observe.ranks import Announced
-from reluctant.record.store import Writer
+from reluctant.record.writer import Writer
 from tests.faults.conftest import Survived, Survives
 from tests.matrix.zygote import Zygote
 
@@ -155,7 +155,7 @@ def test_a_folder_that_another_run_has_taken(survives: Survives) -> None:
     from pathlib import Path
     from reluctant.record.folder import write_info
     from reluctant.record.info import RunInfo
-    from reluctant.record.store import Writer
+    from reluctant.record.writer import Writer
     os.mkdir(run)
     write_info(Path(run), RunInfo("other.py"))
     Writer(Path(run)).close()

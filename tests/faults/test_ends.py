@@ -166,7 +166,7 @@ TRAINS_ON = """
 import threading, time
 writing = not any(name.startswith("reluctant") for name in sys.modules)
 if not writing:
-    from reluctant.record.store import Writer
+    from reluctant.record.writer import Writer
     insert = Writer._insert
     def slowly(*arguments):
         global writing
@@ -245,7 +245,7 @@ OURS = [
     "observe.observer.Observer._begin",
     "observe.observer.Observer._end",
     "observe.observer._site_row",
-    "record.store.Writer.write",
+    "record.writer.Writer.write",
 ]
 
 
@@ -268,11 +268,11 @@ def test_an_error_of_ours_in_mid_run(survives: Survives, target: str) -> None:
     assert run.info.steps == 12
     assert str(run.info.failure).startswith("ZeroDivisionError: ours (")
     # Sample 5 waits to be written when the fault comes.
-    least = 5 if target in ("observe.observer._site_row", "record.store.Writer.write") else 6
+    least = 5 if target in ("observe.observer._site_row", "record.writer.Writer.write") else 6
     assert run.steps.tolist()[:least] == list(range(least))
 
 
-@pytest.mark.parametrize("target", ["observe.schedule.Schedule.due", "record.store.Writer.write"])
+@pytest.mark.parametrize("target", ["observe.schedule.Schedule.due", "record.writer.Writer.write"])
 def test_an_error_of_ours_between_samples(survives: Survives, target: str) -> None:
     survived = survives(failing(target), every=4)
     assert " ".join(survived.done.err.split()).count("ZeroDivisionError: ours") == 1

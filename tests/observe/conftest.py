@@ -12,8 +12,8 @@ from reluctant.observe.observer import Observer
 from reluctant.observe.schedule import Schedule
 from reluctant.record import folder
 from reluctant.record.info import RunInfo
+from reluctant.record.reader import load
 from reluctant.record.run import Run
-from reluctant.record.store import load
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,9 @@ import numpy as np
 
 from reluctant.record import folder
 from reluctant.record.info import RunInfo
+from reluctant.record.observation import LayerRow, NewLayer, NewSite, Observation, SiteRow
 from reluctant.record.run import Function, Sample
-from reluctant.record.store import LayerRow, NewLayer, NewSite, Observation, SiteRow, Writer
+from reluctant.record.writer import Writer
 
 UNITS = 4
 INF = float("inf")

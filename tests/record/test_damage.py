@@ -18,8 +18,9 @@ from tests.record.observations import observation, writing, written
 
 from reluctant.errors import RecordDamaged, RecordTooNew, ReluctantError, RunNotFound
 from reluctant.record import folder, schema
+from reluctant.record.reader import load
 from reluctant.record.run import Run
-from reluctant.record.store import Writer, load
+from reluctant.record.writer import Writer
 
 PART = schema.part(0)
 NOBODY = 65534

@@ -18,7 +18,7 @@ from tests.record.observations import observation, writing, written
 from reluctant.errors import FolderNotWritable, RunNotFound
 from reluctant.record import folder, schema
 from reluctant.record.info import RunInfo
-from reluctant.record.store import load
+from reluctant.record.reader import load
 
 NOBODY = 65534
 NOW = "2026-11-23T20-00-00"

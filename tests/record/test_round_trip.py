@@ -18,19 +18,12 @@ from tests.commands import ROOT
 from tests.record.observations import HIDDEN, LAST, RELU, SITE, observation, writing, written
 
 from reluctant.record import folder
+from reluctant.record.blobs import pack, pack_counts, unpack, unpack_counts
 from reluctant.record.info import RunInfo
+from reluctant.record.observation import LayerRow, Observation, SiteRow
+from reluctant.record.reader import load
 from reluctant.record.run import Sample
-from reluctant.record.store import (
-    LayerRow,
-    Observation,
-    SiteRow,
-    Writer,
-    load,
-    pack,
-    pack_counts,
-    unpack,
-    unpack_counts,
-)
+from reluctant.record.writer import Writer
 
 UNITS = 5
 COLUMNS = ("mean", "std", "low", "high", "gradient_in", "gradient_out")

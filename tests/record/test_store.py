@@ -19,19 +19,12 @@ from reluctant.errors import (
     RunNotFound,
 )
 from reluctant.record import folder, schema
+from reluctant.record.blobs import pack, unpack
 from reluctant.record.info import RunInfo
+from reluctant.record.observation import LayerRow, NewLayer, NewSite, Observation, SiteRow
+from reluctant.record.reader import load
 from reluctant.record.run import Function, Sample
-from reluctant.record.store import (
-    LayerRow,
-    NewLayer,
-    NewSite,
-    Observation,
-    SiteRow,
-    Writer,
-    load,
-    pack,
-    unpack,
-)
+from reluctant.record.writer import Writer
 
 UNITS = 3
 
@@ -124,7 +117,7 @@ def test_a_killed_writer_leaves_what_it_committed(place: Path) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
-from reluctant.record.store import Writer
+from reluctant.record.writer import Writer
 from tests.record.test_store import observation
 writer = Writer(Path({str(place)!r}))
 for index in range(7):

@@ -28,7 +28,7 @@ def diagnose(run: str | None, form: str, fail_on: str) -> None:
     there is no such run.
     """
     from reluctant.diagnosis import diagnose as examine
-    from reluctant.record.store import load
+    from reluctant.record.reader import load
     from reluctant.report import document, terminal
 
     found = load(folder.find(run))

@@ -142,7 +142,7 @@ class _Ending:
 
     def _verdict(self, said: ReluctantError | None) -> None:
         from reluctant.diagnosis import diagnose
-        from reluctant.record.store import load
+        from reluctant.record.reader import load
         from reluctant.report import terminal
 
         info, complaint = self._session.info, self._session.complaint

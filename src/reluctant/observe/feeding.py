@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reluctant.observe.layers import Layers
 from reluctant.observe.probes import by_unit
-from reluctant.record.store import InputRow
+from reluctant.record.observation import InputRow
 
 # Functions that multiply an input by a weight: where those stand among the arguments, and in
 # which dimension of the input the features are.

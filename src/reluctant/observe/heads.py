@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reluctant.observe import graph
+from reluctant.record.observation import HeadRow
 from reluctant.record.run import Head
-from reluctant.record.store import HeadRow
 
 # The loss functions that compare an output with a target.
 LOSSES: dict[Callable[..., Any], str] = {

@@ -13,7 +13,7 @@ from reluctant.observe import shards
 from reluctant.observe.names import Names, class_name
 from reluctant.observe.probes import row_norms
 from reluctant.observe.scope import Scope
-from reluctant.record.store import NewLayer
+from reluctant.record.observation import NewLayer
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 

@@ -25,8 +25,9 @@ from reluctant.observe.probes import to_numpy
 from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
 from reluctant.observe.sites import Glimpse, Seen, SiteMode
+from reluctant.record.observation import LayerRow, Observation, SiteRow
 from reluctant.record.run import Sample
-from reluctant.record.store import LayerRow, Observation, SiteRow, Writer
+from reluctant.record.writer import Writer
 
 
 class Observer:

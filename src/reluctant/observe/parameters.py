@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from reluctant.observe.names import Names
-from reluctant.record.store import NewParameter
+from reluctant.record.observation import NewParameter
 
 
 class Parameters:

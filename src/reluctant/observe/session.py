@@ -30,7 +30,7 @@ from reluctant.record.info import RunInfo
 if TYPE_CHECKING:
     from reluctant.observe.observer import Observer
     from reluctant.observe.scope import Scope
-    from reluctant.record.store import Observation
+    from reluctant.record.observation import Observation
 
 
 class Session:

@@ -34,8 +34,8 @@ from reluctant.observe.parameters import Parameters
 from reluctant.observe.probes import Activity, Gradient, Intervals
 from reluctant.observe.scope import Scope
 from reluctant.observe.untraced import untraced
+from reluctant.record.observation import NewSite
 from reluctant.record.run import Function, Head
-from reluctant.record.store import NewSite
 
 # What handing one call of a torch function through a Python mode costs, in seconds, beside the
 # call itself (measured: 0.7 to 1.5 microseconds).

@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
+from reluctant.record.blobs import Array
+from reluctant.record.observation import LayerRow, Observation, SiteRow
 from reluctant.record.run import Sample
-from reluctant.record.store import Array, LayerRow, Observation, SiteRow
 
 # What MLflow refuses in a name; the others take it all.
 _REFUSED = re.compile(r"[^\w.\-: /]")

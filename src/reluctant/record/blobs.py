@@ -1,0 +1,57 @@
+"""Per-unit arrays as the blobs that the database holds, and back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+_FLOAT = np.dtype("<f4")
+_COUNTS = {width: np.dtype(f"<u{width}") for width in (1, 2, 4, 8)}
+
+
+def pack(values: Array | None) -> bytes | None:
+    """A per-unit array as a blob of little-endian float32; None stays None."""
+    return None if values is None else values.astype(_FLOAT, copy=False).tobytes()
+
+
+def pack_counts(values: Array) -> bytes:
+    """Counts, none of them negative, as a blob of 1, 2, 4 or 8 bytes each, little-endian."""
+    top = int(values.max(initial=0))
+    width = 1 if top < 1 << 8 else 2 if top < 1 << 16 else 4 if top < 1 << 32 else 8
+    return values.astype(_COUNTS[width]).tobytes()
+
+
+def unpack(blobs: Iterable[bytes | None], units: int, firsts: Iterable[int] | None = None) -> Array:
+    """Blobs, one a sample, as (T, units) float32, NaN where a blob or a part of one is missing.
+
+    Raises:
+        ValueError: a blob is not one of `units` numbers; with `firsts`, which say where each
+            begins, it does not fit among them.
+    """
+    blobs = list(blobs)
+    rows = np.full((len(blobs), units), np.nan, dtype=_FLOAT)
+    places = [0] * len(blobs) if firsts is None else list(firsts)
+    for row, blob, first in zip(rows, blobs, places, strict=True):
+        if blob is not None:
+            values = np.frombuffer(blob, dtype=_FLOAT)
+            if (len(values) != units) if firsts is None else not 0 <= first <= units - len(values):
+                raise ValueError(f"a row does not hold {units} numbers")
+            row[first : first + len(values)] = values
+    return rows
+
+
+def unpack_counts(blobs: Iterable[bytes], units: int) -> Array:
+    """Blobs of counts, one a sample, as (T, units) int64.
+
+    Raises:
+        ValueError: a blob is not one of `units` counts.
+    """
+    rows = []
+    for blob in blobs:
+        width, rest = divmod(len(blob), units)
+        if rest or width not in _COUNTS:
+            raise ValueError(f"a row does not hold {units} counts")
+        rows.append(np.frombuffer(blob, dtype=_COUNTS[width]).astype(np.int64))
+    return np.stack(rows) if rows else np.empty((0, units), dtype=np.int64)
