@@ -171,7 +171,7 @@ def test_scripts_with_little_to_see(tmp_path: Path, source: str, sentence: str) 
 @pytest.mark.parametrize(
     "target",
     [
-        "reluctant.observe.probes.Activity.of",
+        "reluctant.observe.probes.Shelf.activity",
         "reluctant.observe.layers.RowProbe.after",
         "reluctant.observe.observer._site_row",
         "reluctant.observe.graph.feed",

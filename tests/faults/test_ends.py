@@ -233,8 +233,8 @@ OURS = [
     "observe.sites.SiteMode._look",
     "observe.graph.mark",
     "observe.sites.SiteMode.take",
-    "observe.probes.Activity.of",
-    "observe.probes.Gradient.add",
+    "observe.probes.Shelf.activity",
+    "observe.probes.Shelf.gradient",
     "observe.layers.RowProbe.before",
     "observe.layers.RowProbe.after",
     "observe.layers.Layers.of",
@@ -286,8 +286,8 @@ def fails(*args, **kwargs):
     raise ZeroDivisionError("ours")
 def fault():
     if watching:
-        from reluctant.observe.probes import Activity
-        Activity.of = fails
+        from reluctant.observe.probes import Shelf
+        Shelf.activity = fails
 """
     survived = survives(fault, "watch")
     assert survived.done.err.startswith("reluctant: Observation was given up")

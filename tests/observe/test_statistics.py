@@ -135,10 +135,19 @@ def test_the_twin_notices_a_wrong_probe(watched: Watched, monkeypatch: pytest.Mo
         test_activities_match_the_twin(watched, "Mlp", 1)
 
 
+def shown(*calls: Tensor) -> probes.Activity:
+    """What the shelf tells of calls of one relu on (N, U) tensors."""
+    shelf, seen = probes.Shelf(), probes.Activity()
+    for z in calls:
+        shelf.activity(z, 1, 1, CATALOGUE["relu"].flat_regions(), seen)
+    shelf.settle()
+    return seen
+
+
 def test_a_large_batch_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "MOST_VALUES", 1000)
     z = torch.randn(100, 30)
-    seen = probes.Activity.of(z, 1, CATALOGUE["relu"].flat_regions())
+    seen = shown(z)
     assert seen.values == seen.inputs == 34
     torch.testing.assert_close(seen.mean, z[::3].mean(0))
 
@@ -146,6 +155,45 @@ def test_a_large_batch_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions(dtype: torch.dtype) -> None:
     z = (100 * torch.randn(5000, 4)).to(dtype)
-    seen = probes.Activity.of(z, 1, CATALOGUE["relu"].flat_regions())
+    seen = shown(z)
     assert seen.fired.tolist() == (z > 0).sum(0).tolist()
     torch.testing.assert_close(seen.mean.double(), z.double().mean(0), rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_put_by_tells_what_is_read_at_once_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of one site with batches of several sizes, some read together and some at once."""
+    calls = [torch.randn(size, 6) + 3 * size for size in (1, 5, 5, 40, 5, 40)]
+    together = shown(*calls)
+    whole = torch.cat(calls)
+    assert together.inputs == together.values == len(whole)
+    assert together.fired.tolist() == (whole > 0).sum(0).tolist()
+    for small, room in ((0, 1 << 20), (100, 1 << 20), (1 << 16, 100)):
+        monkeypatch.setattr(probes, "SMALL", small)
+        monkeypatch.setattr(probes, "ROOM", room)
+        other = shown(*calls)
+        assert other.fired.tolist() == together.fired.tolist()
+        for got in (other, together):
+            torch.testing.assert_close(got.mean, whole.mean(0))
+            torch.testing.assert_close(got.variance, whole.var(0, correction=0))
+            torch.testing.assert_close(got.low, whole.amin(0))
+            torch.testing.assert_close(got.high, whole.amax(0))
+
+
+def test_what_is_put_by_may_be_overwritten() -> None:
+    shelf, seen = probes.Shelf(), probes.Gradient()
+    gradient = torch.randn(3, 4)
+    expected = gradient.square().mean(0)
+    shelf.gradient(gradient, 1, 1, seen)
+    gradient.zero_()
+    shelf.settle()
+    torch.testing.assert_close(seen.square, expected)
+
+
+def test_rows_of_several_kinds_come_to_the_host_as_they_were() -> None:
+    one, two = torch.arange(3), torch.tensor([0.5, 2.0], dtype=torch.bfloat16)
+    rows = [(one, None), (two, torch.ones(4)), (one + 7, two)]
+    for row, arrays in zip(rows, probes.to_host(rows), strict=True):
+        for tensor, array in zip(row, arrays, strict=True):
+            assert (tensor is None) == (array is None)
+            if tensor is not None:
+                assert array.tolist() == tensor.tolist()

@@ -58,9 +58,9 @@ def test_a_rank_that_dies_before_it_has_seen_anything(runs: Runs) -> None:
 
 FAILS = """
 if any(name.startswith("reluctant") for name in sys.modules):
-    from reluctant.observe.probes import Activity
+    from reluctant.observe.probes import Shelf
     def fails(*arguments): raise ZeroDivisionError("ours")
-    if rank == 1: Activity.of = fails
+    if rank == 1: Shelf.activity = fails
 """
 
 

@@ -123,7 +123,7 @@ class Clock:
         self._stepping.add(id(optimizer))
         if not self._watcher.watching or self._guard.broken:
             return
-        with self._guard():
+        with self._guard:
             if self._ours is None or self._ours(optimizer):
                 # Frameworks hand on a closure that is None.
                 closure = args[1] if len(args) > 1 else kwargs.get("closure")
@@ -142,7 +142,7 @@ class Clock:
             self._others = 0
             self._watcher.passed()
             return
-        with self._guard():
+        with self._guard:
             if self._guard.broken:
                 # What failed is not tried again; the watcher lets go, and steps are counted.
                 self.steps += leads
@@ -182,13 +182,13 @@ class Clock:
             if _is_over(counting):
                 return backward(loss, *args, **kwargs)
             if self.manual and not self._guard.broken:
-                with self._guard():
+                with self._guard:
                     self._watcher.stepping(None, False)
             result = backward(loss, *args, **kwargs)
             if self._lead is not None or self._guard.broken:
                 restore()
                 return result
-            with self._guard():
+            with self._guard:
                 if self._ours is None or self._ours(None):
                     self.backwards += 1
                     self.manual = self.manual or self._nobody_steps()
@@ -224,7 +224,7 @@ class Clock:
             result = scale(self_, *args, **kwargs)
             seen = self._watcher.watching and not _is_over(scaling)
             if seen and not self._guard.broken and self_._scale is not None:
-                with self._guard():
+                with self._guard:
                     self._watcher.scaled(self_._scale)
             return result
 
@@ -236,7 +236,7 @@ class Clock:
             if _is_over(stepping):
                 return result
             if seen == self._seen and self_.is_enabled() and not self._guard.broken:
-                with self._guard():
+                with self._guard:
                     self._skip(optimizer)
             return result
 

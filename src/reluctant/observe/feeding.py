@@ -100,7 +100,7 @@ def _numbers(x: Tensor, axis: int) -> Numbers:
     """As `InputSeries` has them."""
     values = by_unit(x, axis)
     low, high = values.aminmax()
-    std, mean = torch.std_mean(values, dim=(0, 2), correction=0)
+    std, mean = torch.std_mean(values, dim=(0, 2)[: values.dim() - 1], correction=0)
     varies = std > ROUNDING * mean.abs().clamp(min=1e-30)
     some = torch.where(varies, std, torch.inf)
     return [

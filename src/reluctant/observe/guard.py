@@ -1,15 +1,14 @@
 """Keeps our failures out of the script: what fails here is noted, and observation ends."""
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
+from types import TracebackType
 
 from reluctant.errors import ReluctantError
 
 
 class Guard:
-    """Stands between our code and the script's training.
+    """Stands between our code and the script's training: `with guard:` before what may fail.
 
     `failure` is a sentence once something of ours has failed; from then on `broken` is True and
     nothing more is to be observed.
@@ -23,16 +22,22 @@ class Guard:
         """Whether something of ours has failed."""
         return self.failure is not None
 
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Run the body; an exception in it ends observation and never reaches the script.
 
         Unless it is the script's own: its signal handlers may be called while our code runs.
         """
-        try:
-            yield
-        except Exception as error:
-            self.note(error)
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Let the script go on, unless the exception is its own."""
+        if not isinstance(error, Exception):
+            return False
+        if _raised_by_a_handler(error):
+            return False
+        self.note(error)
+        return True
 
     def note(self, error: Exception) -> None:
         """What is done about an exception in our code."""

@@ -122,18 +122,19 @@ class Rows:
     layer: int
     gradient: Tensor
     weight: Tensor
-    update: Tensor
+    change: Tensor
     bias: Tensor | None
     first: int = 0
 
 
 class Reading(NamedTuple):
-    """A parameter between the two readings: how its rows were.
+    """A parameter between the two readings: how the rows were that this process holds.
 
     `gradient` is None where it is still to come.
     """
 
     layer: WeightLayer
+    part: shards.Part
     parameter: Tensor
     copy: Tensor
     weight: Tensor
@@ -186,11 +187,12 @@ class RowProbe:
                 bias = layer.bias() if layer.bias is not None else None
                 reading = Reading(
                     layer,
+                    part,
                     weight,
                     mine.clone(),
                     row_norms(mine, layer.axis),
                     None if closure else _slope(layer, weight, part, scale),
-                    None if bias is None else shards.local(bias).flatten()[part.of(step)].clone(),
+                    None if bias is None else part.of_bias(bias, step),
                 )
                 self._before.append(reading)
 
@@ -198,16 +200,15 @@ class RowProbe:
         """Compare with the weights as they are now."""
         found = []
         with torch.no_grad():
-            for layer, parameter, copy, weight, gradient, bias in self._before:
-                part, step = shards.rows(parameter, layer.axis), layer.definition.stride
-                if part is None or (gradient is None and not _has_gradient(parameter)):
-                    continue
+            for layer, part, parameter, copy, weight, gradient, bias in self._before:
+                step = layer.definition.stride
                 if gradient is None:
+                    if not _has_gradient(parameter):
+                        continue
                     gradient = _slope(layer, parameter, part)
                 change = row_norms(copy.sub_(part.thinned(parameter, step)), layer.axis)
-                update = torch.where(weight > 0, change / weight, torch.nan)
                 index, first = layer.definition.index, part.first(step)
-                found.append(Rows(index, gradient, weight, update, bias, first))
+                found.append(Rows(index, gradient, weight, change, bias, first))
         self._before.clear()
         return found
 

@@ -94,7 +94,7 @@ class Names:
     def _module_registered(self, parent: nn.Module, name: str, child: nn.Module | None) -> None:
         if torch.compiler.is_compiling():
             return
-        with self._guard():
+        with self._guard:
             if child is not None:
                 self._add(parent, child)
                 self._met.setdefault(parent)
@@ -105,7 +105,7 @@ class Names:
     ) -> None:
         if torch.compiler.is_compiling():
             return
-        with self._guard():
+        with self._guard:
             self._met.setdefault(module)
 
     def _add(self, parent: nn.Module, child: nn.Module) -> None:

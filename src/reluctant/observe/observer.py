@@ -3,13 +3,15 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -21,13 +23,15 @@ from reluctant.observe.imports import after_import
 from reluctant.observe.layers import Layers, RowProbe, Rows, rate
 from reluctant.observe.names import Names
 from reluctant.observe.parameters import Parameters
-from reluctant.observe.probes import to_numpy
+from reluctant.observe.probes import to_host
 from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
 from reluctant.observe.sites import Glimpse, Seen, SiteMode
 from reluctant.record.observation import LayerRow, Observation, SiteRow
 from reluctant.record.run import Sample
 from reluctant.record.writer import Writer
+
+Numbers = tuple[Any, ...]  # arrays, or None
 
 
 class Observer:
@@ -105,12 +109,12 @@ class Observer:
         """Let go of everything and write what is still to be written."""
         # What fails here must not keep the rest from being done.
         for part in (self._end, self._see_last, self._let_go, self._close_up):
-            with self.guard():
+            with self.guard:
                 part()
 
     def _let_go(self) -> None:
         for part in (self.clock.stop, self._names.close, *self._awaited):
-            with self.guard():
+            with self.guard:
                 part()
 
     def _see_last(self) -> None:
@@ -148,7 +152,7 @@ class Observer:
 
     def _look_through_compilation(self) -> None:
         """A compiled model shows no activation: while a sample is open it runs uncompiled."""
-        with self.guard():
+        with self.guard:
             if self.watching and self._activations and not self._eager:
                 self._eager = True
                 eager.enter()
@@ -246,16 +250,16 @@ class Observer:
         def observation() -> Observation:
             left_out = skipped or (overflow is not None and float(overflow) > 0)
             factor = 1.0 if scale is None else float(scale)
-            sites = glimpse.sites.items()
-            rows = () if left_out else _last_of_each(found)
+            self._mode.settle()
+            sites, layers = _on_host(glimpse.sites, () if left_out else _last_of_each(found))
             return Observation(
                 sample=replace(sample, loss=_mean(glimpse.losses, factor), skipped=left_out),
                 layers=new_layers,
                 functions=tuple(glimpse.new_functions),
                 sites=tuple(glimpse.new_sites),
                 feeds=tuple(glimpse.feeds),
-                site_rows=tuple(_site_row(at, seen, factor, left_out) for at, seen in sites),
-                layer_rows=tuple(_layer_row(at) for at in rows),
+                site_rows=tuple(_site_row(*at, factor, left_out) for at in sites),
+                layer_rows=tuple(_layer_row(*at) for at in layers),
                 outputs=tuple(glimpse.outputs),
                 parameters=new_parameters,
                 heads=tuple(glimpse.new_heads),
@@ -266,7 +270,7 @@ class Observer:
         # Written one step late: what was seen here may get its gradient only in a later
         # optimizer's turn, as a generator does. What was computed on a device is fetched one
         # sample late, when it is surely there.
-        self.flush()
+        self.flush(more=not self._on_device)
         self._waiting = observation
         self._on_device = _on_device(glimpse, found)
         if optimizer is None:
@@ -278,15 +282,15 @@ class Observer:
         longer = perf_counter() - self._stepped - self._plain
         self._schedule.paid(step, min(max(own, longer), 3 * own))
 
-    def flush(self) -> None:
-        """Write what waits to be written."""
+    def flush(self, more: bool = False) -> None:
+        """Write what waits to be written; at leisure, if `more` is about to follow."""
         with self._writing:
             if self._waiting is None or self._over:
                 return
             began = perf_counter()
             waiting, self._waiting = self._waiting, None
             seen = waiting()
-            self._writer.write(seen)
+            self._writer.write(seen, more)
             self._schedule.spent += perf_counter() - began
             if self._tell is not None:
                 self._tell(seen)
@@ -296,7 +300,7 @@ class Observer:
         # SQLite forbids a child even to close its parent's connection: keep it for ever.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._writer))
         self.guard.failure = "a forked process is not observed"
-        with self.guard():
+        with self.guard:
             self._end()
         self._let_go()
 
@@ -309,32 +313,37 @@ def _mean(losses: list[Tensor], factor: float) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _site_row(site: int, seen: Seen, factor: float, skipped: bool) -> SiteRow:
-    at = seen.activity
-    into, out = (None if skipped else came.rms() for came in (seen.gradient_in, seen.gradient_out))
-    return SiteRow(
-        site,
-        at.inputs,
-        at.values,
-        to_numpy(at.fired),
-        to_numpy(at.mean),
-        to_numpy((at.spread / at.values).clamp_(min=0).sqrt_()),
-        to_numpy(at.low),
-        to_numpy(at.high),
-        None if into is None else to_numpy(into / factor),
-        None if out is None else to_numpy(out / factor),
-    )
+def _on_host(
+    sites: Mapping[int, Seen], layers: Sequence[Rows]
+) -> tuple[Iterator[tuple[int, Seen, Numbers]], Iterator[tuple[Rows, Numbers]]]:
+    """Sites and layers, each with its numbers fetched from the device."""
+    of_sites: list[tuple[Tensor | None, ...]] = [
+        (at.fired, at.mean, at.variance, at.low, at.high, came.square, went.square)
+        for at, came, went in (
+            (seen.activity, seen.gradient_in, seen.gradient_out) for seen in sites.values()
+        )
+    ]
+    of_layers = [(at.gradient, at.weight, at.change, at.bias) for at in layers]
+    numbers = iter(to_host([*of_sites, *of_layers]))
+    first = [(index, seen, next(numbers)) for index, seen in sites.items()]
+    return iter(first), zip(layers, numbers, strict=True)
 
 
-def _layer_row(rows: Rows) -> LayerRow:
-    return LayerRow(
-        rows.layer,
-        to_numpy(rows.gradient),
-        to_numpy(rows.weight),
-        to_numpy(rows.update),
-        to_numpy(rows.bias),
-        rows.first,
-    )
+def _site_row(site: int, seen: Seen, numbers: Numbers, factor: float, skipped: bool) -> SiteRow:
+    fired, mean, variance, low, high, *squares = numbers
+    into, out = (None if skipped or at is None else np.sqrt(at) for at in squares)
+    if factor != 1:
+        into, out = (None if at is None else at / factor for at in (into, out))
+    activity = seen.activity
+    inputs, values = activity.inputs, activity.values
+    return SiteRow(site, inputs, values, fired, mean, np.sqrt(variance), low, high, into, out)
+
+
+def _layer_row(rows: Rows, numbers: Numbers) -> LayerRow:
+    gradient, weight, change, bias = numbers
+    update = np.full_like(weight, np.nan)
+    np.divide(change, weight, out=update, where=weight > 0)
+    return LayerRow(rows.layer, gradient, weight, update, bias, rows.first)
 
 
 def _last_of_each(found: list[Rows]) -> list[Rows]:

@@ -1,20 +1,27 @@
 """From tensors to statistics per unit. Draws no random number and changes no tensor."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 Intervals = tuple[tuple[float, float], ...]
+Array = Any  # NDArray[Any], or None
 
 # At most about this many numbers are read at a site in one call: a strided share of the examples
 # of a large batch tells the same, and keeps a sampled step cheap.
 MOST_VALUES = 4_000_000
 
+# A tensor of up to so many numbers is put by, to be read together with others of its shape: the
+# calls to read it would cost more than the reading. So many numbers are put by in all.
+SMALL = 1 << 16
+ROOM = 1 << 20
+
 
 def by_unit(values: Tensor, axis: int, step: int = 1) -> Tensor:
-    """A view (or, for a large tensor, a strided share) of the values as (examples, U, positions).
+    """A view (or, of a large tensor, a strided share) as (examples, U) or (examples, U, positions).
 
     `axis` numbers the units, of which every `step`-th is read; dimensions before it are examples,
     those after it positions.
@@ -22,8 +29,10 @@ def by_unit(values: Tensor, axis: int, step: int = 1) -> Tensor:
     values = values.detach()
     if step > 1:
         values = values[(slice(None),) * axis + (slice(None, None, step),)]
-    values = values.flatten(0, axis - 1) if axis > 0 else values.unsqueeze(0)
-    values = values.flatten(2) if values.dim() > 2 else values.unsqueeze(2)
+    if axis != 1:
+        values = values.flatten(0, axis - 1) if axis > 0 else values.unsqueeze(0)
+    if values.dim() > 3:
+        values = values.flatten(2)
     stride = -(-values.numel() // MOST_VALUES)
     if stride > 1:
         values = values[:: min(stride, values.shape[0])]
@@ -31,97 +40,155 @@ def by_unit(values: Tensor, axis: int, step: int = 1) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
-@dataclass
 class Activity:
     """Counts and moments of a site's pre-activation; (U,) tensors on the script's device.
 
-    `inputs` counts examples as the batch has them, `values` the numbers seen of each unit.
+    `inputs` counts examples as the batch has them, `values` the numbers seen of each unit, `fired`
+    those outside the flat regions; `variance` is the population's.
     """
 
-    inputs: int
-    values: int
     fired: Tensor
     mean: Tensor
-    spread: Tensor  # sum of squared deviations from the mean
+    variance: Tensor
     low: Tensor
     high: Tensor
 
-    @classmethod
-    def of(cls, z: Tensor, axis: int, flat: Intervals, step: int = 1) -> "Activity":
-        """What the pre-activation `z` shows of every `step`-th unit, along dimension `axis`."""
+    def __init__(self) -> None:
+        self.inputs = 0
+        self.values = 0
+
+    def add(
+        self,
+        inputs: int,
+        values: int,
+        fired: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        low: Tensor,
+        high: Tensor,
+    ) -> None:
+        """Take in what one call of the site showed (Chan, Golub, LeVeque 1979)."""
+        if not self.values:
+            self.fired, self.mean, self.variance = fired, mean, variance
+            self.low, self.high = low, high
+        else:
+            share = values / (self.values + values)
+            apart = mean - self.mean
+            self.variance = self.variance + share * (variance - self.variance)
+            self.variance += apart.square() * (share * (1 - share))
+            self.mean = self.mean + apart * share
+            self.fired = self.fired + fired
+            self.low = torch.minimum(self.low, low)
+            self.high = torch.maximum(self.high, high)
+        self.inputs += inputs
+        self.values += values
+
+
+class Gradient:
+    """The mean square, per unit, of the gradients that come back to one tensor's place, (U,)."""
+
+    square: Tensor | None = None
+
+    def __init__(self) -> None:
+        self.values = 0
+
+    def add(self, values: int, square: Tensor) -> None:
+        """Take in the mean square of one gradient over so many values."""
+        self.values += values
+        if self.square is not None:
+            square = self.square + (square - self.square) * (values / self.values)
+        self.square = square
+
+
+class Shelf:
+    """Where pre-activations and gradients are read, small ones of a shape together."""
+
+    def __init__(self) -> None:
+        self._put_by: dict[Any, list[tuple[Tensor, Callable[..., None]]]] = {}
+        self._numbers = 0
+
+    def activity(self, z: Tensor, axis: int, step: int, flat: Intervals, to: Activity) -> None:
+        """Read the pre-activation `z`: every `step`-th unit along dimension `axis`."""
         values = by_unit(z, axis, step)
-        count = values.shape[0] * values.shape[2]
-        low, high = values.amin(dim=(0, 2)), values.amax(dim=(0, 2))
-        # In two passes and one scratch: on the CPU fifteen times as fast as torch.var_mean.
-        mean = values.mean(dim=(0, 2))
-        scratch = values - mean[:, None]
-        spread = scratch.square_().sum(dim=(0, 2))
-        return cls(
-            inputs=_examples(z, axis, values),
-            values=count,
-            fired=_fired(values, flat, scratch),
-            mean=mean,
-            spread=spread,
-            low=low,
-            high=high,
-        )
+        # The first dimension is the batch, if there is one.
+        inputs = min(int(z.shape[0]), int(values.shape[0])) if axis else 1
+        self._read(values, flat, partial(to.add, inputs))
 
-    def add(self, other: "Activity") -> None:
-        """Take in what a further call of the same site showed (Chan, Golub, LeVeque 1979)."""
-        total = self.values + other.values
-        apart = other.mean - self.mean
-        self.spread += other.spread + apart.square() * (self.values * other.values / total)
-        self.mean += apart * (other.values / total)
-        self.fired += other.fired
-        self.low = torch.minimum(self.low, other.low)
-        self.high = torch.maximum(self.high, other.high)
-        self.inputs += other.inputs
-        self.values = total
+    def gradient(self, gradient: Tensor, axis: int, step: int, to: Gradient) -> None:
+        """Read a gradient, likewise."""
+        self._read(by_unit(gradient, axis, step), None, to.add)
+
+    def settle(self) -> None:
+        """Read what was put by."""
+        put_by, self._put_by, self._numbers = self._put_by, {}, 0
+        for (*_, flat), waiting in put_by.items():
+            pieces = [values for values, _ in waiting]
+            _read(torch.stack(pieces), flat, [give for _, give in waiting])
+
+    def _read(self, values: Tensor, flat: Intervals | None, give: Callable[..., None]) -> None:
+        size = values.numel()
+        if size > SMALL:
+            _read(values.unsqueeze(0), flat, [give])
+            return
+        key = values.shape, values.dtype, values.device, flat
+        # A copy: the script may go on to write into its own.
+        self._put_by.setdefault(key, []).append((values.clone(), give))
+        self._numbers += size
+        if self._numbers > ROOM:
+            self.settle()
 
 
-def _examples(z: Tensor, axis: int, values: Tensor) -> int:
-    """How many examples were read: the first dimension is the batch, if there is one."""
-    if axis == 0:
-        return 1
-    return min(int(z.shape[0]), int(values.shape[0]))
+def _read(values: Tensor, flat: Intervals | None, receivers: Sequence[Callable[..., None]]) -> None:
+    """What (K, examples, U) or (K, examples, U, positions) show, each of K to its receiver."""
+    count = values.shape[1] * (values.shape[3] if values.dim() == 4 else 1)
+    shown = _squares(values) if flat is None else _moments(values, flat)
+    for give, *numbers in zip(receivers, *(each.unbind(0) for each in shown), strict=True):
+        give(count, *numbers)
+
+
+def _over(values: Tensor) -> tuple[int, ...]:
+    """Examples and positions."""
+    return (1,) if values.dim() == 3 else (1, 3)
+
+
+def _squares(values: Tensor) -> Iterator[Tensor]:
+    yield values.square().mean(_over(values))
+
+
+def _moments(values: Tensor, flat: Intervals) -> Iterator[Tensor]:
+    """`fired`, `mean`, `variance`, `low`, `high` of `Activity`, each (K, U)."""
+    over = _over(values)
+    # In two passes and one scratch: on the CPU fifteen times as fast as torch.var_mean.
+    mean = values.mean(over, keepdim=True)
+    scratch = values - mean
+    variance = scratch.square_().mean(over)
+    yield _fired(values, flat, scratch)
+    yield mean.view_as(variance)
+    yield variance
+    yield values.amin(over)
+    yield values.amax(over)
 
 
 def _fired(values: Tensor, flat: Intervals, scratch: Tensor) -> Tensor:
-    """How many values of each unit lie outside the flat intervals, as int64 (U,).
+    """How many values of each unit lie outside the flat intervals, as int64 (K, U).
 
     NaN lies in the intervals that have no lower end. `scratch`, of the values' shape, is
     overwritten: counting in floating point is five times as fast as counting booleans, and exact
     far beyond MOST_VALUES.
     """
-    count = values.shape[0] * values.shape[2]
-    fired = torch.full((values.shape[1],), float(count), device=values.device)
+    over = _over(values)
+    # Of every interval but one that reaches down without end: so many values, less those in it.
+    fired: Tensor | float = float(values.numel() // (values.shape[0] * values.shape[2]))
     for bottom, top in flat:
         if bottom == -torch.inf:
-            fired -= count
+            fired = fired - (values.numel() // (values.shape[0] * values.shape[2]))
         else:
-            fired -= scratch.copy_(values).ge_(bottom).sum(dim=(0, 2))
+            fired = fired - torch.ge(values, bottom, out=scratch).sum(over)
         if top != torch.inf:
-            fired += scratch.copy_(values).gt_(top).sum(dim=(0, 2))
+            fired = fired + torch.gt(values, top, out=scratch).sum(over)
+    if not isinstance(fired, Tensor):
+        fired = scratch.new_full((values.shape[0], values.shape[2]), fired)
     return fired.to(torch.int64)
-
-
-class Gradient:
-    """The mean square, per unit, of the gradients that come back to one tensor's place."""
-
-    def __init__(self) -> None:
-        self.values = 0
-        self.squares: Tensor | None = None
-
-    def add(self, gradient: Tensor, axis: int, step: int = 1) -> None:
-        """Take in one gradient, every `step`-th unit along dimension `axis`."""
-        values = by_unit(gradient, axis, step)
-        squares = values.square().sum(dim=(0, 2))
-        self.squares = squares if self.squares is None else self.squares + squares
-        self.values += values.shape[0] * values.shape[2]
-
-    def rms(self) -> Tensor | None:
-        """(U,), or None if no gradient came back."""
-        return None if self.squares is None else torch.sqrt(self.squares / self.values)
 
 
 def row_norms(weight: Tensor, axis: int) -> Tensor:
@@ -129,11 +196,32 @@ def row_norms(weight: Tensor, axis: int) -> Tensor:
     weight = weight.detach()
     if weight.dtype in (torch.float16, torch.bfloat16):
         weight = weight.float()
-    others = [dim for dim in range(weight.dim()) if dim != axis]
+    others = 1 - axis if weight.dim() == 2 else [at for at in range(weight.dim()) if at != axis]
     norms: Tensor = torch.linalg.vector_norm(weight, dim=others)
     return norms
 
 
-def to_numpy(values: Tensor | None) -> Any:
-    """A tensor as a numpy array on the host; None stays None."""
-    return None if values is None else values.detach().cpu().numpy()
+def to_host(rows: Sequence[tuple[Tensor | None, ...]]) -> list[tuple[Array, ...]]:
+    """Rows of (U,) tensors as rows of arrays, in one copy from each device; None stays None."""
+    kinds: dict[Any, list[Tensor]] = {}
+    for row in rows:
+        for tensor in row:
+            if tensor is not None:
+                kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    arrays = {kind: _pieces(tensors) for kind, tensors in kinds.items()}
+    return [
+        tuple(None if at is None else next(arrays[at.device, at.dtype]) for at in row)
+        for row in rows
+    ]
+
+
+def _pieces(tensors: list[Tensor]) -> Iterator[Array]:
+    whole = torch.cat([tensor.detach() for tensor in tensors])
+    if whole.dtype in (torch.float16, torch.bfloat16):
+        whole = whole.float()
+    numbers = whole.cpu().numpy()
+    start = 0
+    for tensor in tensors:
+        end = start + tensor.shape[0]
+        yield numbers[start:end]
+        start = end

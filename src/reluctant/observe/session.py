@@ -202,7 +202,7 @@ class Session:
     def flush(self) -> None:
         """Write what has been seen and waits to be written."""
         if self._observer is not None and self.here:
-            with self._observer.guard():
+            with self._observer.guard:
                 self._observer.flush()
 
     def finish(self, exit_code: int) -> None:

@@ -30,6 +30,11 @@ class Part(NamedTuple):
         rows = local(tensor).detach()
         return rows if step == 1 else rows[(slice(None),) * self.axis + (self.of(step),)]
 
+    def of_bias(self, bias: Tensor, step: int) -> Tensor:
+        """A copy of the biases of those rows."""
+        held = local(bias).detach().flatten()
+        return (held if step == 1 else held[self.of(step)]).clone()
+
 
 def _sharded() -> type | None:
     module: Any = sys.modules.get("torch.distributed.tensor")

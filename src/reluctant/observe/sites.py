@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from threading import get_ident
 from time import perf_counter
 from types import FrameType
 from typing import Any
@@ -31,7 +30,7 @@ from reluctant.observe.heads import LOSSES, Heads
 from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names
 from reluctant.observe.parameters import Parameters
-from reluctant.observe.probes import Activity, Gradient, Intervals
+from reluctant.observe.probes import Activity, Gradient, Intervals, Shelf
 from reluctant.observe.scope import Scope
 from reluctant.observe.untraced import untraced
 from reluctant.record.observation import NewSite
@@ -75,7 +74,7 @@ class Met:
 class Seen:
     """What one sample holds of one site."""
 
-    activity: Activity
+    activity: Activity = field(default_factory=Activity)
     gradient_in: Gradient = field(default_factory=Gradient)
     gradient_out: Gradient = field(default_factory=Gradient)
 
@@ -133,44 +132,41 @@ class SiteMode(TorchFunctionMode):
         self._functions: dict[str, Function] = {}
         self._calls: dict[tuple[str, str, str, bool], int] = {}
         self._take = Glimpse()
-        self._entered: int | None = None  # the thread that did: stacks of modes are its own
+        self._shelf = Shelf()
+        self._looking = False
 
     # -- the stack of modes ------------------------------------------------------------------
 
     def open(self) -> None:
         """Begin to look, below any mode of the script's own, so that it can leave its own first."""
-        if self._entered is not None:
+        if self._looking:
             return
-        above = [_pop_mode() for _ in range(_len_torch_function_stack())]
+        above = [mode for mode in _all_popped() if mode is not self]
         # torch's default-device mode must stay at the very bottom.
         if above and type(above[-1]).__name__ == "DeviceContext":
             _push_mode(above.pop())
         _push_mode(self)
         for mode in reversed(above):
             _push_mode(mode)
-        self._entered = get_ident()
+        self._looking = True
         _OPEN.add(self)
         overrides.has_torch_function = _theirs  # type: ignore[assignment]
 
     def shut(self) -> None:
         """Look away."""
-        thread, self._entered = self._entered, None
+        self._looking = False
         _OPEN.discard(self)
         if not _OPEN:
             overrides.has_torch_function = _HAS_TORCH_FUNCTION
-        if thread != get_ident():
-            return
-        above = []
-        while _len_torch_function_stack():
-            mode = _pop_mode()
-            if mode is self:
-                break
-            above.append(mode)
-        for mode in reversed(above):
-            _push_mode(mode)
+        # Another thread's stack is out of reach: what stands there passes every call on, and goes
+        # when that thread comes by here.
+        for mode in reversed(_all_popped()):
+            if mode is not self:
+                _push_mode(mode)
 
     def take(self) -> "Glimpse":
         """Hand over what was seen since the last time."""
+        self._shelf.settle()
         taken, self._take = self._take, Glimpse()
         self._calls.clear()
         taken.heads, taken.fed = self._heads.take(), self._feeding.take()
@@ -180,6 +176,10 @@ class SiteMode(TorchFunctionMode):
             if seen.gradient_in.values or seen.gradient_out.values:
                 taken.sites.setdefault(site, seen)
         return taken
+
+    def settle(self) -> None:
+        """Read what came back since: a gradient may come in another optimizer's turn."""
+        self._shelf.settle()
 
     # -- the calls ---------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class SiteMode(TorchFunctionMode):
         kwargs = kwargs or {}
         take = self._take
         take.calls += 1
-        if self._entered is None or take.seconds > MOST_SECONDS:
+        if not self._looking or take.seconds > MOST_SECONDS:
             return func(*args, **kwargs)
         if self._parameters.unused and getattr(func, "__name__", "") not in _ATTRIBUTE:
             self._parameters.saw(args)
@@ -211,7 +211,7 @@ class SiteMode(TorchFunctionMode):
 
     def _backward(self, args: tuple[Any, ...]) -> None:
         began = perf_counter()
-        with self._guard(), _PLAINLY():
+        with self._guard, _PLAINLY():
             self._calls.clear()
             loss = args[0]
             if _is_plain(loss) and loss.numel() == 1:
@@ -232,7 +232,7 @@ class SiteMode(TorchFunctionMode):
     ) -> Any:
         loss = func(*args, **kwargs)
         began = perf_counter()
-        with self._guard(), _PLAINLY():
+        with self._guard, _PLAINLY():
             self._heads.given(func, args, kwargs, loss)
         self._take.seconds += perf_counter() - began
         return loss
@@ -241,7 +241,7 @@ class SiteMode(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
         began = perf_counter()
-        with self._guard(), _PLAINLY():
+        with self._guard, _PLAINLY():
             self._feeding.product(func, args, kwargs)
         self._take.seconds += perf_counter() - began
 
@@ -251,7 +251,7 @@ class SiteMode(TorchFunctionMode):
         take = self._take
         began = perf_counter()
         looked = None
-        with self._guard(), _PLAINLY():
+        with self._guard, _PLAINLY():
             z: Any = args[0] if args else kwargs.get("input")
             call = recognise(func, args, kwargs) if _observable(z) else None
             if call is not None:
@@ -260,7 +260,7 @@ class SiteMode(TorchFunctionMode):
         output = func(*args, **kwargs)
         if looked is not None:
             began = perf_counter()
-            with self._guard(), _PLAINLY():
+            with self._guard, _PLAINLY():
                 met, seen = looked
                 if isinstance(output, Tensor):
                     graph.mark(output, met.index, self)
@@ -278,13 +278,10 @@ class SiteMode(TorchFunctionMode):
         if z.dim() <= met.axis or z.shape[met.axis] != met.units:
             return None  # called with another width than at first: other units
         sites = self._take.sites if training else self._take.evaluated
-        with torch.no_grad():
-            activity = Activity.of(z, met.axis, met.flat, met.step)
-            seen = sites.get(met.index)
-            if seen is None:
-                seen = sites[met.index] = Seen(activity)
-            else:
-                seen.activity.add(activity)
+        seen = sites.get(met.index)
+        if seen is None:
+            seen = sites[met.index] = Seen()
+        self._shelf.activity(z, met.axis, met.step, met.flat, seen.activity)
         if not z.is_leaf:
             z.register_hook(partial(self._returned, seen.gradient_in, met))
         return met, seen
@@ -293,9 +290,9 @@ class SiteMode(TorchFunctionMode):
     def _returned(self, into: Gradient, met: Met, gradient: Tensor) -> None:
         """A gradient came back; also called in autograd's own threads."""
         began = perf_counter()
-        with self._guard(), torch.no_grad(), _PLAINLY():
+        with self._guard, _PLAINLY():
             if _is_plain(gradient) and not gradient.is_sparse:
-                into.add(gradient, met.axis, met.step)
+                self._shelf.gradient(gradient, met.axis, met.step, into)
         self._take.seconds += perf_counter() - began
 
     # -- the names ---------------------------------------------------------------------------
@@ -359,13 +356,18 @@ class SiteMode(TorchFunctionMode):
         return known
 
 
+def _all_popped() -> list[TorchFunctionMode]:
+    """This thread's modes, the innermost first, taken off its stack."""
+    return [_pop_mode() for _ in range(_len_torch_function_stack())]
+
+
 def _theirs(arguments: Iterable[Any]) -> bool:
     """Whether anyone but us overrides torch's functions.
 
     torch's transformer layers ask before they take their fused path in evaluation. Asked
     while we look, the answer would be yes, and the last digits of their output others.
     """
-    modes = [_pop_mode() for _ in range(_len_torch_function_stack())]
+    modes = _all_popped()
     try:
         theirs = any(not isinstance(mode, SiteMode) for mode in modes)
         return theirs or bool(_HAS_TORCH_FUNCTION(arguments))
