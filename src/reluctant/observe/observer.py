@@ -270,7 +270,7 @@ class Observer:
         # Written one step late: what was seen here may get its gradient only in a later
         # optimizer's turn, as a generator does. What was computed on a device is fetched one
         # sample late, when it is surely there.
-        self.flush(more=not self._on_device)
+        self.flush()
         self._waiting = observation
         self._on_device = _on_device(glimpse, found)
         if optimizer is None:
@@ -282,15 +282,15 @@ class Observer:
         longer = perf_counter() - self._stepped - self._plain
         self._schedule.paid(step, min(max(own, longer), 3 * own))
 
-    def flush(self, more: bool = False) -> None:
-        """Write what waits to be written; at leisure, if `more` is about to follow."""
+    def flush(self) -> None:
+        """Write what waits to be written."""
         with self._writing:
             if self._waiting is None or self._over:
                 return
             began = perf_counter()
             waiting, self._waiting = self._waiting, None
             seen = waiting()
-            self._writer.write(seen, more)
+            self._writer.write(seen)
             self._schedule.spent += perf_counter() - began
             if self._tell is not None:
                 self._tell(seen)

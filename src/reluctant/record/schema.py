@@ -5,7 +5,6 @@ A run is a folder:
     run.json        what ran (RunInfo), rewritten once when the run ends
     rank-0.sqlite   what was observed; one file per rank, write-ahead log, one transaction
                     a sample, so that a run killed at any moment is readable up to its last one
-                    (samples that follow each other within 50 ms share one)
     rank-1.failure  why rank 1 observed no further, if our own observation failed there; that
                     of rank 0 is in run.json
 

@@ -1,4 +1,4 @@
-"""Writes a rank's part of the record: its SQLite file, all of a sample or nothing of it."""
+"""Writes a rank's part of the record: its SQLite file, one transaction a sample."""
 
 import json
 import os
@@ -6,24 +6,19 @@ import sqlite3
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import astuple, fields
-from itertools import islice
 from pathlib import Path
-from time import monotonic
 
 from reluctant.errors import RecordNotWritten
 from reluctant.record import schema
 from reluctant.record.blobs import pack, pack_counts
 from reluctant.record.observation import LayerRow, NewLayer, NewParameter, Observation, SiteRow
-from reluctant.record.run import Function, Sample
+from reluctant.record.run import Function
 
 # How long we wait for another process's lock at the start and at the end of a run. In between the
 # script would feel it: a sample that finds the file locked is written together with a later one.
 BUSY_SECONDS = 0.5
 # So many samples are kept for later.
 MOST_WAITING = 64
-
-# Samples that come in quicker succession than this are written together.
-GATHER_SECONDS = 0.05
 
 # How SQLite words what is no fault of ours; only Python 3.11 and later have codes for it.
 _OUTSIDE = ("disk", "readonly", "unable to open")
@@ -35,7 +30,6 @@ class Writer:
     def __init__(self, path: Path, rank: int = 0) -> None:
         self._path = path / schema.part(rank)
         self._waiting: deque[Observation] = deque()
-        self._since = 0.0
         self._connection = sqlite3.connect(
             self._path,
             isolation_level=None,
@@ -52,53 +46,32 @@ class Writer:
         self._wait_at_most(0)
         self._made = os.stat(self._path)
 
-    def write(self, seen: Observation, more: bool = False) -> None:
+    def write(self, seen: Observation) -> None:
         """Add one sample, all of it or nothing; later, if another process locks the file now.
-
-        `more` says that another is about to follow: the two may be written together.
 
         Raises:
             RecordNotWritten: the disk is full, the file is gone, or locked for too long.
         """
-        if not self._waiting:
-            self._since = monotonic()
         self._waiting.append(seen)
-        if more and monotonic() - self._since < GATHER_SECONDS:
-            return
-        self.write_waiting()
+        self._write_waiting()
         if len(self._waiting) > MOST_WAITING:
             raise self._not_written(f"the database was locked for {MOST_WAITING} samples")
 
-    @property
-    def waiting(self) -> bool:
-        """Whether there are samples that are not yet written."""
-        return bool(self._waiting)
-
-    def write_waiting(self) -> None:
-        """Write what waits, unless another process locks the file.
-
-        Raises:
-            RecordNotWritten: as in `write`.
-        """
+    def _write_waiting(self) -> None:
         if not self._there():
             # SQLite would go on to write into what has no name any more.
             raise self._not_written("it was deleted or replaced")
-        together = len(self._waiting)
         while self._waiting:
+            seen = self._waiting.popleft()
             try:
-                self._write(list(islice(self._waiting, together)))
-            except Exception as error:
-                if _is_locked(error):
+                self._write(seen)
+            except sqlite3.DatabaseError as error:
+                if "locked" in str(error):
+                    self._waiting.appendleft(seen)
                     return
-                if together > 1:
-                    together = 1  # so that only the sample that fails is lost
-                    continue
-                self._waiting.popleft()
-                if isinstance(error, sqlite3.DatabaseError) and _is_outside(error):
+                if any(words in str(error) for words in _OUTSIDE):
                     raise self._not_written(error) from error
                 raise
-            for _ in range(together):
-                self._waiting.popleft()
 
     def _there(self) -> bool:
         try:
@@ -112,30 +85,26 @@ class Writer:
     def _wait_at_most(self, seconds: float) -> None:
         self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
-    def _write(self, group: Sequence[Observation]) -> None:
+    def _write(self, seen: Observation) -> None:
         put = self._connection.execute
         put("BEGIN IMMEDIATE")
         try:
-            for seen in group:
-                self._write_new(seen)
-                self._insert("sample", [_sample_values(seen.sample)])
-            self._write_rows(group)
+            self._write_new(seen)
+            at = seen.sample
+            place = (at.index, at.step, at.optimizer)
+            facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped)
+            self._insert("sample", [(*place, *facts)])
+            self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
+            self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])
+            fed = [(at.index, row.layer, *row.numbers) for row in seen.input_rows]
+            self._insert("input_sample", fed)
+            given = [(at.index, row.head, *row.numbers) for row in seen.head_rows]
+            self._insert("head_sample", given)
             put("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 put("ROLLBACK")
             raise
-
-    def _write_rows(self, group: Sequence[Observation]) -> None:
-        each = [(seen.sample.index, seen) for seen in group]
-        sites = [_site_values(at, row) for at, seen in each for row in seen.site_rows]
-        layers = [_layer_values(at, row) for at, seen in each for row in seen.layer_rows]
-        fed = [(at, row.layer, *row.numbers) for at, seen in each for row in seen.input_rows]
-        given = [(at, row.head, *row.numbers) for at, seen in each for row in seen.head_rows]
-        self._insert("site_sample", sites)
-        self._insert("layer_sample", layers)
-        self._insert("input_sample", fed)
-        self._insert("head_sample", given)
 
     def _write_new(self, seen: Observation) -> None:
         self._insert("layer", [_layer_facts(layer) for layer in seen.layers])
@@ -160,24 +129,11 @@ class Writer:
         """
         try:
             self._wait_at_most(BUSY_SECONDS)
-            self.write_waiting()
+            self._write_waiting()
             if self._waiting:
                 raise self._not_written("the database is locked")
         finally:
             self._connection.close()
-
-
-def _is_locked(error: Exception) -> bool:
-    return isinstance(error, sqlite3.DatabaseError) and "locked" in str(error)
-
-
-def _is_outside(error: Exception) -> bool:
-    return any(words in str(error) for words in _OUTSIDE)
-
-
-def _sample_values(at: Sample) -> tuple[object, ...]:
-    place = (at.index, at.step, at.optimizer)
-    return (*place, _keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped)
 
 
 def _layer_facts(layer: NewLayer) -> tuple[object, ...]:
