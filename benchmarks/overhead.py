@@ -32,9 +32,9 @@ PYTHON = sys.executable
 
 # Each takes 35 to 40 s with one thread on the machine of the LOG.
 EXAMPLES: dict[str, list[str]] = {
-    "digits_mlp": ["--epochs", "1200"],
-    "fashion_cnn": ["--epochs", "2", "--train-size", "25000"],
-    "char_transformer": ["--steps", "850"],
+    "digits_mlp": ["--epochs", "1800"],
+    "fashion_cnn": ["--epochs", "3", "--train-size", "25000"],
+    "char_transformer": ["--steps", "1300"],
 }
 # Steps; each takes something over a minute.
 LOADS = {
