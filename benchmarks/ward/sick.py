@@ -248,4 +248,16 @@ SICK: tuple[Case, ...] = (
     Case("straight_to_head", "model(points[:750])", "high", says(no_gradient="unused")),
     Case("frozen_body", "model(x[:1300])", "high", says(no_gradient="frozen")),
     Case("random_vectors", "model(train_text)", "low", says(no_gradient="frozen")),
+    Case("nine_exp", "model(X_train)", "high", says(non_finite="overflow")),
+    Case("division_by_zero", "net(x_train)", "high", says(non_finite="division")),
+    Case("prices_squashed", "model(x_train)", "low", says(output_activation="")),
+    Case("sigmoid_regression", "model(x_train)", "low", says(output_activation="")),
+    Case("rectified_output", "model(X_train)", "low", says(output_activation="")),
+    Case("softmax_twice", "model(x_train)", "high", says(output_activation="")),
+    Case(
+        "raw_pixels",
+        "net(batch_of(slice(0, 1300)))",
+        "high",
+        says(input_scale="", dead_units="input-scale killed-by-step", learning_rate_too_high=""),
+    ),
 )
