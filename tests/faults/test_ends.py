@@ -55,9 +55,7 @@ def test_killed_at_some_moment(zygote: Zygote, tmp_path: Path, alone: str, turn:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGABRT", "SIGUSR1"])
 def test_a_signal_without_a_handler(survives: Survives, name: str) -> None:
     number = getattr(signal, name)
-    # `nohup`, under which the tests may run, has SIGHUP ignored.
-    default = f"    signal.signal(signal.{name}, signal.SIG_DFL)\n"
-    fault = f"\ndef fault():\n    save()\n{default}    os.kill(os.getpid(), signal.{name})\n"
+    fault = f"\ndef fault():\n    save()\n    os.kill(os.getpid(), signal.{name})\n"
     survived = survives(fault, code=-number)
     assert survived.run.steps.tolist() == [0, 1, 2, 3, 4]
     assert survived.done.err == ""
