@@ -1,12 +1,13 @@
 """Which steps are observed, at what cost."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reluctant.observe.schedule import START_SECONDS, Schedule
+from reluctant.observe.schedule import LONGEST_SLEEP, START_SECONDS, Schedule
 
 
 def sampled(schedule: Schedule, steps: int, seconds: float, cost: float) -> list[int]:
@@ -68,3 +69,56 @@ def test_cycles_of_the_script_are_not_aliased(period: int) -> None:
     """Every phase of a script that repeats itself every `period` steps is seen."""
     steps = sampled(Schedule(), 100_000, seconds=0.001, cost=0.001)
     assert {step % period for step in steps} == set(range(period))
+
+
+def awake(schedule: Schedule, durations: Sequence[float], cost: float) -> tuple[list[int], int]:
+    """The observed steps where `due` is asked only after `sleep`, and how often it was."""
+    found, elapsed, wake, asked = [], 0.0, 0, 0
+    for step, seconds in enumerate(durations):
+        if step >= wake:
+            asked += 1
+            if step == 0 or schedule.due(step, elapsed):
+                found.append(step)
+                schedule.paid(step, cost)
+                elapsed += cost
+            else:
+                wake = step + schedule.sleep(step, elapsed, min(durations))
+        elapsed += seconds
+    return found, asked
+
+
+@given(
+    seconds=st.floats(1e-4, 0.5),
+    cost=st.floats(1e-4, 0.5),
+    budget=st.floats(0.001, 0.2),
+    every=st.none() | st.integers(1, 50),
+    steps=st.integers(1, 3000),
+)
+def test_sleep_misses_no_step_that_is_due(
+    seconds: float, cost: float, budget: float, every: int | None, steps: int
+) -> None:
+    asking, sleeping = Schedule(budget, every), Schedule(budget, every)
+    found, asked = awake(sleeping, [seconds] * steps, cost)
+    assert found == sampled(asking, steps, seconds, cost)
+    assert asked <= steps
+
+
+def test_most_steps_are_slept_through() -> None:
+    found, asked = awake(Schedule(), [0.0006] * 40_000, cost=0.002)
+    assert asked < 40_000 / 10
+    assert len(found) > 50
+
+
+def test_steps_that_become_slower_make_a_sample_late_by_a_few_of_them() -> None:
+    durations = [0.0005] * 20_000 + [0.5] * 2_000
+    found, _ = awake(Schedule(), durations, cost=0.002)
+    elapsed, asking = 0.0, Schedule()
+    expected = []
+    for step, seconds in enumerate(durations):
+        if step == 0 or asking.due(step, elapsed):
+            expected.append(step)
+            asking.paid(step, 0.002)
+            elapsed += 0.002
+        elapsed += seconds
+    first = next(step for step in found if step >= 20_000)
+    assert first - next(step for step in expected if step >= 20_000) <= LONGEST_SLEEP

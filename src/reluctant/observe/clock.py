@@ -31,7 +31,10 @@ _BACKWARDS_WITHOUT_STEP = 64
 
 
 class Watcher(Protocol):
-    """Whom a clock tells of steps; of all but `passed` only while `watching`, in a sample."""
+    """Whom a clock tells of steps; of all but `passed` only while `watching`, in a sample.
+
+    `passed` is told of a step only once as many are over as the clock's `wake` says.
+    """
 
     watching: bool
 
@@ -75,6 +78,7 @@ class Clock:
         self.skipped = 0
         self.backwards = 0
         self.manual = False
+        self.wake = 0
         self._watcher = watcher
         self._guard = guard
         self._ours = ours
@@ -140,7 +144,8 @@ class Clock:
             # The way of nearly every step: nothing but this.
             self.steps += 1
             self._others = 0
-            self._watcher.passed()
+            if self.steps >= self.wake:
+                self._watcher.passed()
             return
         with self._guard:
             if self._guard.broken:

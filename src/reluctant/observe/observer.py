@@ -81,7 +81,8 @@ class Observer:
         self._scale: Tensor | None = None
         self._eager = False
         self._overhead = 0.0
-        self._stepped = began
+        self._stepped = began  # when the last step ended that we were told of
+        self._counted = 0  # steps until then
         self._plain = inf  # a step that is not observed: the shortest of late
         self._waiting: Callable[[], Observation] | None = None
         self._on_device = False
@@ -199,11 +200,15 @@ class Observer:
         try:  # Not `with`, which costs more where nothing happens.
             if self._waiting is not None and not self._on_device:
                 self.flush()
-            now = perf_counter()
-            took, self._stepped = now - self._stepped, now
+            now, steps = perf_counter(), self.clock.steps
+            took = (now - self._stepped) / max(1, steps - self._counted)
+            self._stepped, self._counted = now, steps
             self._plain = took if took < self._plain else 1.01 * self._plain
-            if self._schedule.due(self.clock.steps, now - self._began):
+            elapsed = now - self._began
+            if self._schedule.due(steps, elapsed):
                 self._begin()
+            else:
+                self.clock.wake = steps + self._schedule.sleep(steps, elapsed, self._plain)
         except Exception as error:
             self.guard.note(error)
 
@@ -221,7 +226,7 @@ class Observer:
     def _close(self, optimizer: Optimizer | None, began: float, skipped: bool = False) -> None:
         self._end()
         self._sample(optimizer, began, skipped)
-        self._stepped = perf_counter()
+        self._stepped, self._counted = perf_counter(), self.clock.steps
         if self._schedule.due(self.clock.steps, self._stepped - self._began):
             self._begin()
 

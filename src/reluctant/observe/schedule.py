@@ -1,5 +1,7 @@
 """Which steps are observed: dense at first, then as sparse as the budget demands."""
 
+from math import inf
+
 # Observation may cost this much in all before the budget binds: with the fixed cost about one per
 # cent of half a minute. The start of a run is where units are born dead and where rates that are
 # too high kill, and a run shorter than that is over before its cost is felt.
@@ -17,6 +19,10 @@ DENSE_STEPS = 32
 # Later samples are at least this share of the steps so far apart: their number, and with it the
 # record's size, grows with the logarithm of the run's length.
 APART = 1 / 256
+
+# However far off the next sample is, after so many steps the time is looked at: to do so at every
+# step would cost one of half a millisecond one per cent.
+LONGEST_SLEEP = 32
 
 # Samples are delayed by a share of their distance that differs each time (the multiples of the
 # golden ratio, modulo one), so that they do not fall into step with a cycle of the script's own.
@@ -48,11 +54,15 @@ class Schedule:
         # first includes what is done only once.
         self._cost = max(seconds, self._cost / 2)
 
+    def _expected(self) -> float:
+        """What observation will have cost after one more sample, drawn out a little."""
+        return self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
+
     def due(self, step: int, elapsed: float) -> bool:
         """Whether `step` is to be observed, `elapsed` seconds into the run."""
         if self.every is not None:
             return step % self.every == 0
-        expected = self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
+        expected = self._expected()
         if FIXED_SECONDS + expected <= self.budget * elapsed:
             return step - self._last >= APART * step
         if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
@@ -65,3 +75,20 @@ class Schedule:
         # matters as much as what happens at step 4,000.
         start = step < DENSE_STEPS and step & (step - 1) == 0
         return start and expected <= START_SECONDS
+
+    def sleep(self, step: int, elapsed: float, plain: float) -> int:
+        """How many steps may pass before `due` is asked again, a plain one taking `plain` seconds.
+
+        `step` is not due. Of the time that is left half is slept, so that steps which become slower
+        make the next sample late by no more than LONGEST_SLEEP of them.
+        """
+        if self.every is not None:
+            return self.every - step % self.every
+        if step < DENSE_STEPS or not plain > 0:
+            return 1  # a clock that was put back tells nothing
+        expected = self._expected()
+        left = (FIXED_SECONDS + expected) / self.budget - elapsed if self.budget > 0 else inf
+        steps = max(self._last / (1 - APART) - step, left / plain / 2)
+        if expected <= GRACE_SECONDS:
+            steps = min(steps, self._last + max(2, self._last // 4) - step)
+        return int(min(max(1, steps), LONGEST_SLEEP))
