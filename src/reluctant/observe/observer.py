@@ -137,6 +137,7 @@ class Observer:
         if self._over:
             return
         self.watching = True
+        self.clock.attend()
         self._overhead = 0.0
         self._scale = None
         if self._activations:
@@ -146,6 +147,7 @@ class Observer:
 
     def _end(self) -> None:
         self.watching = False
+        self.clock.rest()
         self._mode.shut()
         if self._eager:
             self._eager = False
