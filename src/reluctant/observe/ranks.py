@@ -170,3 +170,7 @@ class Announced(Schedule):
         # Nobody could announce the first two.
         (announced,) = unpack_from("<q", self._board, 8 * (step % _KEPT))
         return step < 2 or bool(announced == step)
+
+    def sleep(self, step: int, elapsed: float, plain: float) -> int:
+        """One step where they are announced: the board is looked at after each."""
+        return 1 if self.every is None else super().sleep(step, elapsed, plain)
