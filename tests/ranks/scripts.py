@@ -30,8 +30,10 @@ print("operations", dist.distributed_c10d._get_default_group()._get_sequence_num
 weights = {key: getattr(at, "_local_tensor", at) for key, at in model.state_dict().items()}
 torch.save(weights, f"weights-{rank}.pt")
 print(torch.get_rng_state().sum().item(), torch.rand(2).tolist())
+# torch's threads let go of the last gradients' tensors, for which they need the interpreter: a
+# process that ends before that aborts or hangs, watched or not.
+time.sleep(0.05)
 dist.destroy_process_group()
-del wrapped, model  # they hold the group, whose threads may abort a process that ends
 if "fails" in sys.argv and rank == 1:
     sys.exit(3)
 """

@@ -56,15 +56,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
 
     @cache
     def launch(way: str) -> Ran:
-        for _ in range(3):
-            made = once(way)
-            # The group's threads may abort a process that ends (pytorch/pytorch#190489), ours or
-            # not: that says nothing of us unless it always happens.
-            if not any("without an active exception" in text for text in made.printed("stderr")):
-                break
-        return made
-
-    def once(way: str) -> Ran:
         path = tmp_path_factory.mktemp("launch")
         (path / "script.py").write_text(SCRIPTS["ddp"])
         done = subprocess.run(
