@@ -8,6 +8,7 @@ import torch
 from tests.functional.cases import LEANS, USUAL, Case, gradient, over
 from tests.functional.test_values import extremes
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from reluctant import functional
 
@@ -92,13 +93,22 @@ def test_slopes_are_drawn(backend: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rows", [16, 17])
-def test_a_slope_a_channel_gets_the_sum_over_rows(rows: int) -> None:
-    z, weight = torch.randn(rows, 24), torch.rand(24).requires_grad_()
+@pytest.mark.parametrize("shape", [(16, 24), (17, 24), (3, 24, 5), (2, 24, 3, 5)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 2**-7)]
+)
+def test_a_slope_a_channel_gets_the_sum_over_all_else(
+    shape: tuple[int, ...], dtype: torch.dtype, tolerance: float
+) -> None:
+    z, along = torch.randn(shape, dtype=dtype).requires_grad_(), torch.randn(shape, dtype=dtype)
+    weight = torch.rand(24, dtype=dtype).requires_grad_()
     compiled = torch.compile(functional.prelu, fullgraph=True)
-    (wanted,) = torch.autograd.grad(functional.prelu(z, weight).sum(), weight)
-    (got,) = torch.autograd.grad(compiled(z, weight).sum(), weight)
-    torch.testing.assert_close(got, wanted)
+    got = torch.autograd.grad(compiled(z, weight), [z, weight], along)
+    exact = [at.detach().double().requires_grad_() for at in (z, weight)]
+    wanted = torch.autograd.grad(F.prelu(*exact), exact, along.double())
+    torch.testing.assert_close(
+        [at.double() for at in got], list(wanted), rtol=tolerance, atol=tolerance
+    )
 
 
 @over(USUAL)

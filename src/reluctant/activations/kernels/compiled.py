@@ -123,9 +123,31 @@ class FusedPReLU(Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of z and of the slopes."""
         z, slopes = ctx.saved_tensors
-        above = _above(z)
-        back = gradient * (above + (1 - above) * slopes)
-        return back, _summed(gradient * z.clamp(max=0), slopes)
+        tiled = z.dim() == 2 and slopes.numel() > 1 and z.shape[0] % _ROWS == 0
+        if tiled and z.device.type == "cpu":
+            return _prelu_back_by_rows(gradient, z, slopes)
+        back, product = _prelu_back(gradient, z, slopes)
+        return back, _summed(product, slopes)
+
+
+def _prelu_back(gradient: Tensor, z: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    above = _above(z)
+    return gradient * (above + (1 - above) * slopes), gradient * z.clamp(max=0)
+
+
+def _prelu_back_by_rows(gradient: Tensor, z: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of (rows, channels), in one loop over so many parts of the rows at a time.
+
+    Inductor makes one loop of what has one shape. A sum over rows has another than what is summed,
+    and would read both tensors a second time.
+    """
+    gradients, inputs = (at.chunk(_ROWS) for at in (gradient, z))
+    pairs = [_prelu_back(*at, slopes) for at in zip(gradients, inputs, strict=True)]
+    backs, products = zip(*pairs, strict=True)
+    sums = sum(product.to(_wide(product)) for product in products)
+    # A product of matrices is a call of its own, which no loop takes in.
+    total = sums.new_ones(1, len(sums)) @ sums
+    return torch.cat(backs), total.to(slopes.dtype)
 
 
 class FusedRReLU(Function):
@@ -213,13 +235,22 @@ class Larger(Function):
         return gradient * (1 - second), gradient * second
 
 
-# Rows that are summed at once: Inductor sums a column of them at a time, and more would not stay
-# in the nearest cache.
+# Rows that are summed at once: more would not stay in the nearest cache.
 _ROWS = 8
 
 
 def _summed(product: Tensor, parameter: Tensor) -> Tensor:
     dims = [dim for dim in range(product.dim()) if parameter.shape[dim] == 1]
+    wide = _wide(product)
     if product.dim() == 2 and dims == [0] and product.shape[0] % _ROWS == 0:
-        product = product.unflatten(0, (-1, _ROWS)).sum(1)
-    return product.sum(dims, keepdim=True)
+        product = product.unflatten(0, (-1, _ROWS)).sum(1, dtype=wide)
+    elif product.dim() > 2 and len(dims) < product.dim():
+        # What lies side by side first: those sums are taken in the loop that made the product.
+        product = product.sum(dims[1:], keepdim=True, dtype=wide)
+        dims = dims[:1]
+    return product.sum(dims, keepdim=True, dtype=wide).to(parameter.dtype)
+
+
+def _wide(product: Tensor) -> torch.dtype:
+    """What sums are kept in that are summed again."""
+    return torch.promote_types(product.dtype, torch.float32)
