@@ -44,6 +44,12 @@ class NotObservable(ReluctantError):
         )
 
 
+class NothingChecked(ReluctantError):
+    """A script or model whose first steps could not be observed."""
+
+    slug = "nothing-checked"
+
+
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""
 

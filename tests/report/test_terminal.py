@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_long_names_leave_room_for_the_numbers() -> None:
 
 
 def test_plain_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.show(terminal.verdict(sick(), diagnose(sick())), stderr=True)
+    terminal.show(terminal.verdict(sick(), diagnose(sick())), sys.stderr)
     out, err = capsys.readouterr()
     assert out == ""
     assert "\x1b" not in err

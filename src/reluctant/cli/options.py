@@ -1,6 +1,15 @@
 """Options that several subcommands have."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from reluctant.record.finding import Diagnosis
+
+UNHEALTHY = 1
+_RANK = {"never": 4, "error": 3, "warning": 2, "note": 1}
 
 form = click.option(
     "--format",
@@ -10,3 +19,32 @@ form = click.option(
     show_default=True,
     help="For people, or for programs.",
 )
+
+fail_on = click.option(
+    "--fail-on",
+    type=click.Choice(list(_RANK)),
+    default="error",
+    show_default=True,
+    help="Exit with 1 on a finding at least as severe.",
+)
+
+as_module = click.option("-m", "module", is_flag=True, help="Run a module, as `python -m` does.")
+
+out = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Record into this folder instead of a new one under .reluctant/runs.",
+)
+
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Seed random, numpy and torch before the script starts.",
+)
+
+
+def exit_code(diagnosis: "Diagnosis", fail_on: str) -> int:
+    """What `--fail-on` makes of a diagnosis."""
+    severity = diagnosis.severity
+    return UNHEALTHY if severity is not None and severity >= _RANK[fail_on] else 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from reluctant.cli import options
 from reluctant.errors import ReluctantError
 from reluctant.observe import launch, ranks
 from reluctant.observe.launcher import Launcher, launches
@@ -17,18 +18,9 @@ from reluctant.observe.session import Session
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@click.option("-m", "module", is_flag=True, help="Run a module, as `python -m` does.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Record into this folder instead of a new one under .reluctant/runs.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    help="Seed random, numpy and torch before the script starts.",
-)
+@options.as_module
+@options.out
+@options.seed
 @click.option("--quiet", "-q", is_flag=True, help="Record, but print no verdict.")
 @click.option(
     "--budget",
@@ -81,8 +73,8 @@ def run(
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
     session: Session | Launcher
     if launches(script, module):
-        options = tuple(_ours(seed, budget, every, observe, swaps))
-        session = Launcher(script, module, args, out, options)
+        ours = tuple(_ours(seed, budget, every, observe, swaps))
+        session = Launcher(script, module, args, out, ours)
         program = session.program
     else:
         program = launch.module(script, args) if module else launch.script(script, args)
@@ -111,8 +103,8 @@ def _ours(
     seed: int | None, budget: float, every: int | None, observe: str, swaps: tuple[str, ...]
 ) -> Iterator[str]:
     """The options with which a launcher's processes are to be observed."""
-    options = {"--seed": seed, "--budget": budget, "--every": every, "--observe": observe}
-    for option, value in options.items():
+    given = {"--seed": seed, "--budget": budget, "--every": every, "--observe": observe}
+    for option, value in given.items():
         if value is not None:
             yield from (option, str(value))
     for swap in swaps:
@@ -160,7 +152,7 @@ class _Ending:
         except ReluctantError as error:
             _say(error, None)
         else:
-            terminal.show(text, stderr=True)
+            terminal.show(text, sys.stderr)
 
 
 def _say(error: ReluctantError, instead: Path | None) -> None:

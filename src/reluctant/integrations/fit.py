@@ -86,7 +86,7 @@ class Fit:
             self._watch.__exit__(None if error is None else type(error), error, None)
             if says and not self._quiet:
                 run = self._watch.run()
-                terminal.show(terminal.verdict(run, diagnose(run)), stderr=True)
+                terminal.show(terminal.verdict(run, diagnose(run)), sys.stderr)
         except Exception as failure:
             _say("No verdict can be given", failure)
 

@@ -34,6 +34,10 @@ from reluctant.record.writer import Writer
 Numbers = tuple[Any, ...]  # arrays, or None
 
 
+class Enough(SystemExit):
+    """Ends a script of which no more than its first steps are wanted."""
+
+
 class Observer:
     """Watches whatever trains in this process and writes what it sees to one record.
 
@@ -48,6 +52,7 @@ class Observer:
         activations: whether to look at activations, and not at parameters alone.
         scope: what is looked at; None for everything.
         tell: called with each sample once it is written.
+        until: end the script, by raising `Enough` in it, once so many steps are over.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Observer:
         activations: bool = True,
         scope: Scope | None = None,
         tell: Callable[[Observation], None] | None = None,
+        until: int | None = None,
     ) -> None:
         self.guard = Guard()
         self.samples = 0
@@ -76,6 +82,7 @@ class Observer:
         if scope is not None and scope.model is not None:
             self._names.adopt(scope.model)
         self._tell = tell
+        self._until = until
         self._rows = RowProbe(self._layers)
         self._found: list[Rows] = []
         self._scale: Tensor | None = None
@@ -179,6 +186,7 @@ class Observer:
         began = perf_counter()
         if self.guard.broken:
             self._end()
+            self._stop()
             return
         if optimizer is not None:
             self._found += self._rows.after()
@@ -198,6 +206,7 @@ class Observer:
     def passed(self) -> None:
         """Between samples: write what waits, and see whether the next step is to be observed."""
         if self.guard.broken:
+            self._stop()
             return
         try:  # Not `with`, which costs more where nothing happens.
             if self._waiting is not None and not self._on_device:
@@ -229,8 +238,14 @@ class Observer:
         self._end()
         self._sample(optimizer, began, skipped)
         self._stepped, self._counted = perf_counter(), self.clock.steps
+        self._stop()
         if self._schedule.due(self.clock.steps, self._stepped - self._began):
             self._begin()
+
+    def _stop(self) -> None:
+        # At each step from the last on: a script may go on after catching everything.
+        if self._until is not None and self.clock.steps >= self._until:
+            raise Enough
 
     def _sample(self, optimizer: Optimizer | None, began: float, skipped: bool) -> None:
         glimpse, found, self._found = self._mode.take(), self._found, []

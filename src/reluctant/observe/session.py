@@ -48,6 +48,7 @@ class Session:
         activations: whether to look at activations, and not at parameters alone.
         scope: what is looked at; None for everything that trains.
         tell: called with each sample once it is written.
+        until: end the script once so many steps are over.
 
     `complaint` is a sentence if the record could not be put where it belongs, or not completed;
     `path` is where it is instead, or None if there is none. `refused` is whether a swap could not
@@ -68,6 +69,7 @@ class Session:
         activations: bool = True,
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
+        until: int | None = None,
     ) -> None:
         self.complaint: FolderNotWritable | RecordNotWritten | None = None
         self.refused = False
@@ -75,6 +77,7 @@ class Session:
         self._activations = activations
         self._scope = scope
         self._tell = tell
+        self._until = until
         self._began = perf_counter()
         self._pid = os.getpid()
         self._observer: Observer | None = None
@@ -183,6 +186,7 @@ class Session:
                 activations=self._activations,
                 scope=self._scope,
                 tell=self._tell,
+                until=self._until,
             )
             self._observer.start()
         except Exception as error:

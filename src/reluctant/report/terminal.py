@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from math import log10
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -256,10 +257,10 @@ def runs(rows: Iterable[tuple[str, str, str, str, str]]) -> Table:
     return table
 
 
-def show(what: RenderableType, stderr: bool = False) -> None:
+def show(what: RenderableType, stream: TextIO | None = None) -> None:
     """Print it; plain text, of a fixed width and without trailing blanks, if to no terminal."""
-    stream = sys.stderr if stderr else sys.stdout
-    console = Console(stderr=stderr, highlight=False)
+    stream = stream or sys.stdout
+    console = Console(file=stream, highlight=False)
     encoding = getattr(stream, "encoding", None) or "ascii"
     if console.is_terminal and encoding.lower().startswith("utf"):
         console.print(what)

@@ -1,0 +1,75 @@
+"""A model on its own: forward and backward passes on random inputs, without a script."""
+
+import re
+from collections.abc import Sequence
+from importlib import import_module
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from reluctant.errors import WrongArgument
+
+_INPUT = re.compile(r"(\d+(?:,\d+)*)(?::(\d+))?")
+
+
+def build(factory: str) -> nn.Module:
+    """What `module:name` returns, called if it is not a module itself.
+
+    Raises:
+        WrongArgument: there is nothing of that name, or it is no module.
+    """
+    name, _, attribute = factory.partition(":")
+    try:
+        made = import_module(name)
+        for part in attribute.split("."):
+            made = getattr(made, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise WrongArgument(
+            f"There is no {factory} ({error}).", "Give MODULE:NAME, as you would import it here."
+        ) from None
+    model = made if isinstance(made, nn.Module) else made()  # type: ignore[operator]
+    if not isinstance(model, nn.Module):
+        raise WrongArgument(
+            f"{factory} is no torch.nn.Module but a {type(model).__name__}.",
+            "Name a module, or a function without arguments that returns one.",
+        )
+    return model
+
+
+def run(model: nn.Module, shapes: Sequence[str], steps: int) -> None:
+    """Pass standard normal inputs, or integers, forward, and standard normal gradients back.
+
+    Args:
+        model: takes one tensor for each shape.
+        shapes: as `64,3,32,32`, or for integers below 1000 `64,128:1000`.
+        steps: how many backward passes.
+
+    Raises:
+        WrongArgument: a shape cannot be read, or nothing that the model returns has a gradient.
+    """
+    for _ in range(steps):
+        returned = model(*map(_random, shapes))
+        outputs = [
+            at for at in tree_leaves(returned) if isinstance(at, Tensor) and at.requires_grad
+        ]
+        if not outputs:
+            raise WrongArgument(
+                f"Nothing that {type(model).__name__} returns has a gradient.",
+                "Check the model in training, with parameters that require one.",
+            )
+        flat = torch.cat([at.flatten() for at in outputs])
+        # No loss: what is looked at is the passes, and nothing is learnt.
+        flat.backward(torch.randn_like(flat))  # type: ignore[no-untyped-call]
+        model.zero_grad()
+
+
+def _random(shape: str) -> Tensor:
+    read = _INPUT.fullmatch(shape.replace(" ", ""))
+    if read is None:
+        raise WrongArgument(
+            f"{shape!r} is no shape of an input.",
+            "Give numbers with commas, as 64,3,32,32; for integers below 1000 as 64,128:1000.",
+        )
+    sizes = [int(size) for size in read[1].split(",")]
+    return torch.randn(sizes) if read[2] is None else torch.randint(int(read[2]), sizes)
