@@ -25,6 +25,11 @@ JOLT = 1.0
 # such steps make another unit of it.
 BRISK = 0.01
 
+# Of a squashing function's inputs so many on its flat ends are more than a sound initialisation
+# or a trained layer puts there: of tanh's standard normal inputs under one in a hundred lie beyond
+# three, and at three fifths they spread so far that the slope in between hardly matters.
+FLATTENED = 0.6
+
 # Half of a layer's deaths within so few steps, or within this share of the run, are one event.
 TOGETHER_STEPS = 8
 TOGETHER_SHARE = 0.05
@@ -57,7 +62,11 @@ def saturated(reading: Reading) -> Iterator[Finding]:
     for site in reading.sites:
         last = all(at.last for at in site.sites)
         # A last sigmoid that is sure of its answers has learnt.
-        if site.function.flat and not site.function.switches_off and site.stuck.count and not last:
+        if not site.function.flat or site.function.switches_off or last:
+            continue
+        if site.stuck.share < HALF and _is_flattened(site, site.recent):
+            yield _flattened(reading, site)
+        elif site.stuck.count:
             yield _finding(reading, site, SATURATED.slug)
 
 
@@ -89,6 +98,68 @@ def _finding(reading: Reading, site: SiteReading, slug: str) -> Finding:
         evidence=(*_how_sure(site), *evidence),
         remedies=_REMEDIES[cause.slug],
     )
+
+
+def _is_flattened(site: SiteReading, when: slice) -> bool:
+    """Whether of most units' inputs most lie where the function is flat, at one end or the other.
+
+    Such a layer passes little gradient though no unit stays at one end.
+    """
+    share = site.flattened[when]
+    finite = np.isfinite(share).all() and len(site.function.flat) == 2
+    return bool(finite and share.size and np.median(share.mean(axis=0)) >= FLATTENED)
+
+
+def _flattened(reading: Reading, site: SiteReading) -> Finding:
+    share = site.flattened
+    begins = [at for at in range(len(share)) if _is_flattened(site, slice(at, at + 1))]
+    first = begins[0] if begins else 0
+    late = share[site.recent].mean(axis=0)
+    spread = float(np.median(site.series.std[site.recent]))
+    raw = scale(reading, site.layer) if site.layer is not None else None
+    text = (
+        f"{percent(float(np.median(late)))} of what reaches {site.function.name} in {site.label} "
+        f"lies where it is flat: the inputs to the function spread by {number(spread)}"
+    )
+    step = int(site.steps[first])
+    brisk = _brisk_until(site, first)
+    if raw is not None and raw.fault is not None:
+        cause, evidence = _fed(site, raw, raw.fault)
+    elif first == 0:
+        cause, evidence = Cause("born-dead", f"{text}, from the first step on."), ()
+    elif brisk is not None and brisk >= BRISK:
+        text += f", since step {step}; steps until then changed weights by {percent(brisk)}."
+        cause = Cause("killed-by-step", text)
+        evidence = (Evidence("update-ratio", brisk, "share", step),)
+    else:
+        cause, evidence = Cause("drifted", f"{text}, since step {step}."), ()
+    if reading.stalled:
+        severity = Severity.ERROR
+    else:
+        severity = Severity.NOTE if reading.progress.learnt else Severity.WARNING
+    return Finding(
+        slug=SATURATED.slug,
+        severity=severity,
+        layer=site.label,
+        units=site.named(late >= FLATTENED),
+        first_step=step,
+        cause=cause,
+        evidence=(
+            Evidence("flat", float(np.median(late)), "share"),
+            Evidence("std", spread),
+            *evidence,
+        ),
+        remedies=_REMEDIES[cause.slug],
+    )
+
+
+def _brisk_until(site: SiteReading, sample: int) -> float | None:
+    """The largest of the layer's median update ratios before a sample of the site's series."""
+    if site.rows is None:
+        return None
+    early = site.rows.update[site.rows.samples < site.series.samples[sample]]
+    known = early[np.isfinite(early).any(axis=1)]
+    return float(np.nanmedian(known, axis=1).max()) if known.size else None
 
 
 # -- how much it matters --------------------------------------------------------------------

@@ -70,7 +70,8 @@ def _first(reading: Reading) -> Place | None:
         rows = reading.layer(layer)
         if rows is None:
             continue
-        bad = ~np.isfinite(rows.gradient).all(axis=1)
+        # Rows that a layer of the same name no longer has, or not yet, have no weight either.
+        bad = (~np.isfinite(rows.gradient) & np.isfinite(rows.weight)).any(axis=1)
         if bad.any():
             sample = int(rows.samples[np.argmax(bad)])
             # Backward, what is last was computed first.
@@ -107,14 +108,43 @@ def _why(reading: Reading, place: Place) -> tuple[Cause, tuple[Evidence, ...]]:
             f"function was {number(largest[0].value)}, in {largest[1]}."
         )
         return Cause("overflow", text), (largest[0],)
+    fed = _fed_badly(reading, place.sample)
+    if fed is not None:
+        text = f"{where} was not finite at step {step}, nor were the data that {fed} was fed."
+        return Cause("division", text), ()
+    if _answers_badly(reading, place.sample):
+        text = (
+            f"{where} stopped being finite at step {step}, and so did the network's output, "
+            "although the data and the weights were finite: numbers grew too large on the way."
+        )
+        return Cause("overflow", text), ()
     if place.what == "input to the function" and place.sample == 0:
-        text = f"{where} was not finite at the very first step: look at the data and the weights."
+        text = f"{where} was not finite at the very first step: look at the weights."
         return Cause("overflow", text), ()
     text = (
         f"{where} stopped being finite at step {step}, while what went into it was of ordinary "
         f"size: a division by zero, the logarithm or the root of zero, or such data."
     )
     return Cause("division", text), ()
+
+
+def _fed_badly(reading: Reading, sample: int) -> str | None:
+    """The name of a layer that was fed data which were not finite in a sample."""
+    for layer in reading.run.layers:
+        fed = reading.run.series.fed(layer.index)
+        ends = np.stack([fed.low, fed.high, fed.mean])[:, fed.samples == sample]
+        if not np.isfinite(ends).all():
+            return layer.name
+    return None
+
+
+def _answers_badly(reading: Reading, sample: int) -> bool:
+    """Whether what a loss function was given in a sample was not finite."""
+    for head in reading.run.heads:
+        series = reading.run.series.head(head.index)
+        if not np.isfinite(series.output_mean[series.samples == sample]).all():
+            return True
+    return False
 
 
 def _largest_update(reading: Reading, until: int) -> tuple[Evidence, str] | None:

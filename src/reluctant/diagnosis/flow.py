@@ -19,6 +19,10 @@ from reluctant.words import number, plural
 FAINT = 1e-2
 LOST = 1e-5
 
+# In a run that learns nothing a thirtieth is enough to say so: steps at one end of the network are
+# thirty times smaller than at the other.
+FAINT_STALLED = 1 / 30
+
 # The gradient changes by a factor of ten or so as a healthy run proceeds.
 GROWN = 1e3
 
@@ -103,10 +107,11 @@ def _typical(values: Floats) -> float:
 
 
 def vanishing(reading: Reading) -> Iterator[Finding]:
-    """The gradient at the first layers is a hundredth, or less, of that at the last."""
+    """The gradient at the first layers is a small share of that at the last."""
     for chain in chains(reading):
         # Judged at the end of the run: what was faint at first and recovered did no harm.
-        if not chain.ratio < (LOST if reading.stalled is False else FAINT):
+        faint = {False: LOST, None: FAINT, True: FAINT_STALLED}[reading.stalled]
+        if not chain.ratio < faint:
             continue
         off = [site for site in chain.sites if site.function.switches_off]
         dead = [site for site in off if site.stuck.share >= NEARLY_ALL]
@@ -114,7 +119,7 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
         starved = [
             site
             for site, value in zip(chain.sites, chain.out, strict=True)
-            if value < FAINT * chain.out[-1]
+            if value < FAINT_STALLED * chain.out[-1]
         ]
         if dead:
             severity = Severity.NOTE  # the dead layer is the finding; this is what follows

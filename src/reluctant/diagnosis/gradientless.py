@@ -26,6 +26,9 @@ def _severity(reading: Reading, slug: str, share: float) -> Severity:
     if slug == "detached":
         # An optimizer was given what it cannot train: nobody means that.
         return Severity.ERROR if reading.stalled else Severity.WARNING
+    if slug == "unused" and share >= MOST and not reading.progress.learnt:
+        # Most of what an optimizer was given does not take part.
+        return Severity.WARNING
     held = reading.stalled is True and share >= MOST
     return Severity.WARNING if held else Severity.NOTE
 

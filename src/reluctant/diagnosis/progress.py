@@ -75,6 +75,13 @@ class Progress:
         return float(min(means))
 
     @cached_property
+    def peak(self) -> float | None:
+        """The highest finite loss seen."""
+        _, losses = self._known
+        finite = losses[np.isfinite(losses)]
+        return float(finite.max()) if finite.size else None
+
+    @cached_property
     def excess(self) -> float | None:
         """The loss at the end by that of the best constant answer; None if that is unknown.
 

@@ -38,15 +38,27 @@ UNMOVED = 0.03
 # A loss that has fallen by more than this share of itself has been learnt from all the same.
 FELL = 0.5
 
+# One that was so many times that of the start had to be learnt down again.
+THROWN = 10.0
+
 
 def too_high(reading: Reading) -> Iterator[Finding]:
-    """Outsized updates alone are no fault; with a loss that does not fall they are."""
+    """Outsized updates alone are no fault; with a loss that rises, or falls little, they are."""
     largest = _largest(reading)
-    if largest is None or largest.value < OUTSIZED or not reading.stalled:
+    if largest is None or largest.value < OUTSIZED:
         return
     first, last = reading.progress.first, reading.progress.last
     if first is None or last is None:
         return
+    peak = reading.progress.peak
+    severity = Severity.ERROR
+    if not reading.stalled:
+        fall = reading.progress.fall
+        thrown = peak is not None and peak > THROWN * abs(first)
+        poor = reading.stalled is False and fall is not None and fall < FELL
+        if reading.progress.learnt or not (thrown or poor):
+            return
+        severity = Severity.WARNING
     rates = [sample.rate for sample in reading.run.samples if sample.step == largest.step]
     evidence = [
         Evidence("update-ratio", largest.value, "share", largest.step),
@@ -54,13 +66,17 @@ def too_high(reading: Reading) -> Iterator[Finding]:
         Evidence("loss-first", first),
         Evidence("loss-last", last),
     ]
+    rose = ""
+    if peak is not None and peak > THROWN * abs(first):
+        evidence.append(Evidence("loss-highest", peak))
+        rose = f" by way of {number(peak)}"
     at_rate = ""
     if rates and rates[0] is not None:
         evidence.append(Evidence("learning-rate", rates[0], "", largest.step))
         at_rate = f" at a learning rate of {number(rates[0])}"
     yield Finding(
         slug=TOO_HIGH.slug,
-        severity=Severity.ERROR,
+        severity=severity,
         layer=largest.layer,
         units=None,
         first_step=largest.step,
@@ -68,7 +84,7 @@ def too_high(reading: Reading) -> Iterator[Finding]:
             "outsized-update",
             f"Step {largest.step} changed the weights of {largest.layer} by "
             f"{percent(largest.value)}{at_rate}, and the loss went from {number(first)} to "
-            f"{number(last)}.",
+            f"{number(last)}{rose}.",
         ),
         evidence=tuple(evidence),
         remedies=(

@@ -102,6 +102,19 @@ class SiteReading:
         values = self.series.values[self.recent].sum()
         return np.asarray(self.series.fired[self.recent].sum(axis=0) / max(int(values), 1))
 
+    @cached_property
+    def flattened(self) -> Floats:
+        """(T, U): the share of a unit's inputs, taken as normal, at which its slope is near zero.
+
+        The normal distribution by a logistic curve, which is off by a hundredth at most.
+        """
+        mean = self.series.mean.astype(np.float64)
+        scale = 1.702 / np.maximum(self.series.std.astype(np.float64), 1e-30)
+        share = np.zeros_like(mean)
+        for low, high in self.function.flat:
+            share += _logistic((high - mean) * scale) - _logistic((low - mean) * scale)
+        return share
+
     def named(self, those: Mask) -> Units:
         """The units that a (U,) mask holds for, by their own numbers."""
         stride = self.sites[0].stride
@@ -111,6 +124,10 @@ class SiteReading:
         """(T, U): the pre-activation did not vary with the input, beyond float32's rounding."""
         size = np.maximum(np.abs(self.series.low), np.abs(self.series.high))
         return np.asarray(self.series.high - self.series.low <= 1e-5 * size)
+
+
+def _logistic(at: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(np.clip(-1.0 * at, -500, 500))))
 
 
 def deaths(series: SiteSeries) -> Deaths:

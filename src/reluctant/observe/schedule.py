@@ -7,7 +7,7 @@ from math import inf
 # too high kill, and a run shorter than that is over before its cost is felt.
 GRACE_SECONDS = 0.15
 
-# Where few samples can be afforded, the first steps may still cost so much.
+# Where few samples can be afforded, those at powers of two may still cost so much.
 START_SECONDS = 0.5
 
 # Loading us and giving the verdict takes about so long; the budget pays for that too.
@@ -67,13 +67,14 @@ class Schedule:
             return step - self._last >= APART * step
         if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
             return True
-        if expected <= GRACE_SECONDS and step >= self._last + max(2, self._last // 4):
+        further = step >= self._last + max(2, self._last // 4)
+        if expected <= GRACE_SECONDS and further:
             # A quarter further on each time: with what is left of the grace the samples keep
             # pace with the run, so that its end is seen as well as its start.
             return True
         # Where few samples can be afforded, still each power of two: what happens at step 4
         # matters as much as what happens at step 4,000.
-        start = step < DENSE_STEPS and step & (step - 1) == 0
+        start = step & (step - 1) == 0 and (further or step < DENSE_STEPS)
         return start and expected <= START_SECONDS
 
     def sleep(self, step: int, elapsed: float, plain: float) -> int:
@@ -91,4 +92,6 @@ class Schedule:
         steps = max(self._last / (1 - APART) - step, left / plain / 2)
         if expected <= GRACE_SECONDS:
             steps = min(steps, self._last + max(2, self._last // 4) - step)
+        if expected <= START_SECONDS:
+            steps = min(steps, (1 << step.bit_length()) - step)
         return int(min(max(1, steps), LONGEST_SLEEP))

@@ -60,7 +60,7 @@ def run(model: nn.Module, shapes: Sequence[str], steps: int) -> None:
             )
         flat = torch.cat([at.flatten() for at in outputs])
         # No loss: what is looked at is the passes, and nothing is learnt.
-        flat.backward(torch.randn_like(flat))  # type: ignore[no-untyped-call]
+        flat.backward(torch.randn_like(flat))
         model.zero_grad()
 
 
