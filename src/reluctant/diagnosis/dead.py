@@ -30,6 +30,9 @@ BRISK = 0.01
 # three, and at three fifths they spread so far that the slope in between hardly matters.
 FLATTENED = 0.6
 
+# A layer that began with so much of what it ends with was born so.
+BORN = 0.75
+
 # Half of a layer's deaths within so few steps, or within this share of the run, are one event.
 TOGETHER_STEPS = 8
 TOGETHER_SHARE = 0.05
@@ -125,8 +128,8 @@ def _flattened(reading: Reading, site: SiteReading) -> Finding:
     brisk = _brisk_until(site, first)
     if raw is not None and raw.fault is not None:
         cause, evidence = _fed(site, raw, raw.fault)
-    elif first == 0:
-        cause, evidence = Cause("born-dead", f"{text}, from the first step on."), ()
+    elif np.median(share[0]) >= BORN * np.median(late):
+        cause, evidence = Cause("born-dead", f"{text}, and did so from the first step on."), ()
     elif brisk is not None and brisk >= BRISK:
         text += f", since step {step}; steps until then changed weights by {percent(brisk)}."
         cause = Cause("killed-by-step", text)

@@ -93,6 +93,13 @@ def _why(reading: Reading, place: Place) -> tuple[Cause, tuple[Evidence, ...]]:
     run = reading.run
     step = run.samples[place.sample].step
     where = f"The {place.what}" + (f" in {place.layer}" if place.layer else "")
+    largest = _largest_input(reading, 0)
+    if largest is not None and largest[0].value >= HUGE:
+        text = (
+            f"{where} stopped being finite at step {step}; before any step was taken the largest "
+            f"input to a function was already {number(largest[0].value)}, in {largest[1]}."
+        )
+        return Cause("overflow", text), (largest[0],)
     thrown = _largest_update(reading, place.sample)
     if thrown is not None and thrown[0].value >= THROWN:
         update, layer = thrown

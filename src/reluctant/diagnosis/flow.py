@@ -177,14 +177,20 @@ def _saturates(chain: Chain) -> bool:
 
 
 def exploding(reading: Reading) -> Iterator[Finding]:
-    """The gradient grows a hundredfold on its way back, or a thousandfold over the run."""
-    for chain in chains(reading):
-        start = next(
-            (at for at in chains(reading, slice(0, 1)) if at.sites[0] is chain.sites[0]), chain
-        )
+    """The gradient grows a hundredfold on its way back, or a thousandfold over the run.
+
+    In a run that learns nothing it is looked at as it began, too: what exploded may have died.
+    """
+    starts = {at.sites[0].label: at for at in chains(reading, slice(0, 1))}
+    ends = {at.sites[0].label: at for at in chains(reading)}
+    limit = 1 / (FAINT_STALLED if reading.stalled else FAINT)
+    for name, start in {**starts, **ends}.items():
+        start, chain = starts.get(name, start), ends.get(name, start)
+        if reading.stalled and start.ratio > limit and not chain.ratio > start.ratio:
+            chain = start
         grown = _growth(start, chain)
         # Finite: what is not has a finding of its own.
-        if chain.ratio > 1 / FAINT:
+        if chain.ratio > limit:
             cause, evidence = _why_exploding(chain)
         elif grown > GROWN:
             cause = Cause(

@@ -95,8 +95,11 @@ def _blocked(reading: Reading) -> Iterator[Finding]:
     """A last function most of whose units pass no gradient, in a run that does not learn."""
     if not reading.stalled:
         return
+    feeding = {site for layer in reading.run.layers for site in layer.inputs}
     for site in reading.sites:
-        if not all(at.last for at in site.sites) or not site.function.flat:
+        # A penalty on hidden activations makes them reach the loss too.
+        hidden = any(at.index in feeding for at in site.sites)
+        if hidden or not all(at.last for at in site.sites) or not site.function.flat:
             continue
         stuck = site.stuck
         if stuck.share >= MOST and not _silenced(reading, site):

@@ -35,6 +35,9 @@ class Largest(NamedTuple):
 # are still those of the initialisation: what is learnt shows in tenths.
 UNMOVED = 0.03
 
+# So much of a run are its early steps.
+EARLY = 0.25
+
 # A loss that has fallen by more than this share of itself has been learnt from all the same.
 FELL = 0.5
 
@@ -127,7 +130,7 @@ def too_low(reading: Reading) -> Iterator[Finding]:
     furthest, layer = max(ways)
     steps = reading.run.samples[-1].step + 1
     rate = next((at.rate for at in reading.run.samples if at.rate is not None), None)
-    at_rate = "" if rate is None else f" at a learning rate of {number(rate)}"
+    at_rate = "" if rate is None else f" (it began at a rate of {number(rate)})"
     yield Finding(
         slug=TOO_LOW.slug,
         severity=Severity.WARNING,
@@ -136,8 +139,9 @@ def too_low(reading: Reading) -> Iterator[Finding]:
         first_step=reading.run.samples[0].step,
         cause=Cause(
             "small-updates",
-            f"In {steps:,} steps{at_rate} no layer went further than {percent(furthest)} of its "
-            f"size ({layer}), and the loss went from {number(first)} to {number(last)}.",
+            f"In the last three quarters of {steps:,} steps{at_rate} no layer went further than "
+            f"{percent(furthest)} of its size ({layer}), and the loss went from {number(first)} to "
+            f"{number(last)}.",
         ),
         evidence=(
             Evidence("way", furthest, "share of the weights"),
@@ -150,7 +154,7 @@ def too_low(reading: Reading) -> Iterator[Finding]:
 
 
 def _way(reading: Reading, layer: Layer) -> float:
-    """How far a layer's rows went, at most: the update ratio summed over all steps."""
+    """How far a layer's rows went, at most: the update ratio summed over the late steps."""
     rows = reading.layer(layer)
     if rows is None:
         return 0.0
@@ -162,7 +166,9 @@ def _way(reading: Reading, layer: Layer) -> float:
     # Between two samples, their mean: samples lie densest where steps are largest.
     steps = reading.run.steps[rows.samples][known]
     between = (ratios[1:] + ratios[:-1]) / 2 * np.diff(steps)
-    return float(between.sum() + ratios[0])
+    # The first steps, which a rate that decays too soon leaves as they were, are not the run.
+    late = steps[1:] > EARLY * reading.run.samples[-1].step
+    return float(between[late].sum() + ratios[-1])
 
 
 TOO_HIGH = Rule("learning-rate-too-high", too_high, samples=3)

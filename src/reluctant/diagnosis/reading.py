@@ -23,6 +23,10 @@ MISTAKE = 0.01
 # with 95 % confidence: it would be heard from less than once in a batch of ordinary size.
 RARE = 0.02
 
+# Where nearly all of a layer is silent at once, one ordinary batch says enough: a layer that is
+# heard from on less than a tenth of the inputs is no layer to the others.
+RARE_TOGETHER = 0.1
+
 # With this share of its units dead, what passes a layer is a handful of features.
 NEARLY_ALL = 0.95
 
@@ -155,7 +159,8 @@ def deaths(series: SiteSeries) -> Deaths:
     stopped = heard * np.log1p(-np.minimum(silent / inputs, 1 - 1e-12))
     never_began = silent * np.log1p(-np.clip(min(usual, RARE), 1e-9, 1.0))
     chance = np.where(since > 0, stopped, never_began)
-    unheard = firing_bound(silent) <= RARE
+    rare = RARE_TOGETHER if np.mean(~alive) >= NEARLY_ALL else RARE
+    unheard = firing_bound(silent) <= rare
     return Deaths(~alive & unheard & (chance < log(MISTAKE / units)), since, silent)
 
 
