@@ -64,7 +64,8 @@ def check(
     """Run the first steps of SCRIPT, watch all of them, stop it, and say what is wrong.
 
     What the script prints goes to stderr, the verdict to stdout. Exits with 0 if nothing was found
-    at or above --fail-on, with 1 otherwise, and with 2 if no step could be observed.
+    at or above --fail-on and the script did not fail, with 1 otherwise, and with 2 if no step could
+    be observed.
     """
     if (script is None) == (factory is None):
         raise click.UsageError("Give a SCRIPT, or a model with --model MODULE:NAME.")
@@ -105,7 +106,9 @@ def _script(
     )
     outcome = program.run()
     if not session.here:
-        os._exit(outcome.exit_code)  # a fork of the script's that has come to its end
+        # A fork of the script's that has come to its end: all that follows is its parent's.
+        sys.stdout.flush()
+        os._exit(outcome.exit_code)
     return _seen(session, outcome.exit_code)
 
 
@@ -116,7 +119,7 @@ def _model(
 
     sys.path.insert(0, os.getcwd())
     session = Session(factory, inputs, out=place, seed=seed or 0, every=1)
-    trial.run(trial.build(factory), inputs, steps)
+    trial.run(factory, inputs, steps)
     return _seen(session, 0)
 
 
@@ -156,4 +159,5 @@ def _report(run: "Run", stdout: TextIO, form: str, fail_on: str) -> int:
     else:
         terminal.show(terminal.verdict(run, diagnosis, whole=True), stdout)
     stdout.flush()
-    return options.exit_code(diagnosis, fail_on)
+    # A script that fails before it is stopped is not healthy, whatever its units do.
+    return options.exit_code(diagnosis, fail_on) or int(bool(run.info.exit_code))

@@ -238,9 +238,9 @@ class Observer:
         self._end()
         self._sample(optimizer, began, skipped)
         self._stepped, self._counted = perf_counter(), self.clock.steps
-        self._stop()
         if self._schedule.due(self.clock.steps, self._stepped - self._began):
             self._begin()
+        self._stop()
 
     def _stop(self) -> None:
         # At each step from the last on: a script may go on after catching everything.

@@ -28,28 +28,37 @@ def build(factory: str) -> nn.Module:
         raise WrongArgument(
             f"There is no {factory} ({error}).", "Give MODULE:NAME, as you would import it here."
         ) from None
-    model = made if isinstance(made, nn.Module) else made()  # type: ignore[operator]
+    model = made() if callable(made) and not isinstance(made, nn.Module) else made
     if not isinstance(model, nn.Module):
         raise WrongArgument(
-            f"{factory} is no torch.nn.Module but a {type(model).__name__}.",
+            f"There is no {factory} that is a torch.nn.Module, but a {type(model).__name__}.",
             "Name a module, or a function without arguments that returns one.",
         )
     return model
 
 
-def run(model: nn.Module, shapes: Sequence[str], steps: int) -> None:
+def run(name: str, shapes: Sequence[str], steps: int) -> None:
     """Pass standard normal inputs, or integers, forward, and standard normal gradients back.
 
     Args:
-        model: takes one tensor for each shape.
+        name: of a model that takes one tensor for each shape, or of what returns it.
         shapes: as `64,3,32,32`, or for integers below 1000 `64,128:1000`.
         steps: how many backward passes.
 
     Raises:
-        WrongArgument: a shape cannot be read, or nothing that the model returns has a gradient.
+        WrongArgument: there is no such model, it cannot take these inputs, or nothing that it
+            returns has a gradient.
     """
+    model = build(name)
     for _ in range(steps):
-        returned = model(*map(_random, shapes))
+        inputs = [_random(shape) for shape in shapes]
+        try:
+            returned = model(*inputs)
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise WrongArgument(
+                f"{name} cannot take {' and '.join(shapes)}: {error}",
+                "Give one --input for each argument of forward, the batch first.",
+            ) from None
         outputs = [
             at for at in tree_leaves(returned) if isinstance(at, Tensor) and at.requires_grad
         ]
