@@ -7,8 +7,9 @@ import pytest
 from tests.records import INPUTS, a_run
 
 from reluctant.diagnosis import diagnose
+from reluctant.diagnosis.reading import Reading
 from reluctant.record.finding import Finding, Severity
-from reluctant.record.run import Run
+from reluctant.record.run import Parameter, Run
 
 FLAT = [2.3] * 20
 CUT_OFF = {"gradient_out": 0.0, "gradient_in": 0.0}
@@ -250,6 +251,128 @@ def test_non_finite_by_division() -> None:
 def test_skipped_steps_of_a_gradient_scaler_are_a_note() -> None:
     run = a_run(rows={0: {"gradient": over_time(np.inf, 1e-2, 3, 20, count=4)}})
     assert only(run, "non-finite").severity is Severity.NOTE
+
+
+# -- what is told by the consequence, and by how a run began ------------------------------------
+
+WIDE = {"std": 20.0, "low": -60.0, "high": 60.0}
+LEARNT = [2.3] * 2 + [0.9] * 18
+
+
+def spreading(since: int, update: float) -> Run:
+    """The inputs of every tanh spread from sample `since` on; until then steps are `update`."""
+    sites = {
+        index: {name: over_time(wide, healthy, since, 20)
+                for name, wide, healthy in (("std", 20.0, 1.0), ("low", -60.0, -3.0),
+                                            ("high", 60.0, 3.0))}
+        for index in range(4)
+    }  # fmt: skip
+    rows = {index: {"update": over_time(update, 1e-3, 0, 20, count=since)} for index in range(4)}
+    return a_run(function="tanh", sites=sites, rows=rows, losses=LEARNT)
+
+
+@pytest.mark.parametrize(
+    ("run", "cause"),
+    [
+        (spreading(0, 1e-3), "born-dead"),
+        (spreading(8, 0.05), "killed-by-step"),
+        (spreading(8, 1e-3), "drifted"),
+    ],
+)
+def test_a_layer_on_the_flat_ends_though_no_unit_stays_at_one(run: Run, cause: str) -> None:
+    found = [at for at in diagnose(run).findings if at.slug == "saturated-units"]
+    assert [at.layer for at in found] == [f"layer{index}" for index in range(4)]
+    assert {(at.cause.slug, at.severity) for at in found} == {(cause, Severity.WARNING)}
+    # Of a normal distribution of deviation 20, 84 per cent lie beyond 4.1.
+    assert evidence(found[0], "flat") == pytest.approx(0.84, abs=0.02)
+
+
+def test_a_layer_on_the_flat_ends_in_a_network_that_has_learnt_is_a_note() -> None:
+    sites = dict.fromkeys(range(4), WIDE)
+    for losses, severity in ((FLAT, Severity.ERROR), (np.linspace(2.3, 0.2, 20), Severity.NOTE)):
+        run = a_run(function="tanh", sites=sites, losses=list(losses), head={})
+        found = [at for at in diagnose(run).findings if at.slug == "saturated-units"]
+        assert {at.severity for at in found} == {severity}
+
+
+def test_a_step_that_threw_the_loss() -> None:
+    rows = {4: {"update": over_time(0.8, 1e-3, 2, 20, count=5)}}
+    thrown = [2.3, 2.3, 2.3, 90.0, 40.0, 9.0, *[0.9] * 14]
+    finding = only(a_run(rows=rows, losses=thrown), "learning-rate-too-high")
+    assert finding.severity is Severity.WARNING
+    assert evidence(finding, "loss-highest") == 90.0
+    assert diagnose(a_run(rows=rows, losses=thrown, head={})).findings == (), "it has learnt"
+    assert diagnose(a_run(losses=thrown)).findings == (), "no step was outsized"
+    little = [*FLAT[:6], *[1.5] * 14]
+    assert only(a_run(rows=rows, losses=little), "learning-rate-too-high").severity == 2
+
+
+def test_a_rate_that_decays_before_anything_is_learnt() -> None:
+    rows = {index: {"update": over_time(0.05, 1e-6, 0, 20, count=4)} for index in range(5)}
+    assert only(a_run(rows=rows, losses=FLAT), "learning-rate-too-low").first_step == 0
+    assert diagnose(a_run(rows=rows)).findings == (), "with a falling loss it is no fault"
+
+
+def test_what_was_not_finite_first() -> None:
+    nan = [2.3] * 10 + [float("nan")] * 10
+    bad = np.where(np.arange(20) < 10, 0.0, np.nan)
+    data = only(a_run(losses=nan, fed={"mean": bad}), "non-finite")
+    assert (data.cause.slug, "the data that layer0 was fed" in data.cause.text) == (
+        "division",
+        True,
+    )
+    output = only(a_run(losses=nan, head={"output_mean": bad}), "non-finite")
+    assert (output.cause.slug, output.first_step) == ("overflow", 100)
+    at_once = only(
+        a_run(losses=nan, sites={3: {"high": 1e5}}, rows={1: {"update": 2.0}}), "non-finite"
+    )
+    assert "before any step" in at_once.cause.text
+
+
+def test_rows_that_a_smaller_layer_lacks_are_not_nan() -> None:
+    gone = {
+        "gradient": over_time(np.nan, 1e-2, 12, 5),
+        "weight": np.where(over_time(1, 0, 12, 5) > 0, np.nan, np.linspace(0.9, 1.1, 20)),
+        "update": over_time(np.nan, 1e-3, 12, 5),
+    }
+    assert diagnose(a_run(rows={2: gone})).findings == ()
+    kept = {**gone, "weight": np.linspace(0.9, 1.1, 20)}
+    assert only(a_run(rows={2: kept}), "non-finite").first_step == 120
+
+
+def test_an_optimizer_most_of_whose_parameters_take_no_part() -> None:
+    some, most = ((Parameter("a", (10, 10), True, True, True, 0),
+                   Parameter("b", (size, 10), True, True, False)) for size in (5, 50))  # fmt: skip
+    assert only(a_run(parameters=some), "no-gradient").severity is Severity.NOTE
+    assert only(a_run(parameters=most), "no-gradient").severity is Severity.WARNING
+    learnt = only(a_run(parameters=most, head={}), "no-gradient")
+    assert learnt.severity is Severity.NOTE
+
+
+def test_a_gradient_that_exploded_and_died() -> None:
+    """What is left at the end tells nothing; with a loss that falls, nor does the start."""
+
+    def run(losses: Any) -> Run:
+        growth = {index: np.where(np.arange(20) < 1, 1e-3 * 5.0 ** (3 - index), 1e-3)[:, None]
+                  for index in range(4)}  # fmt: skip
+        sites = {index: {"gradient_out": at, "gradient_in": at} for index, at in growth.items()}
+        return a_run(sites=sites, losses=losses)
+
+    finding = only(run(FLAT), "exploding-gradient")
+    assert (finding.cause.slug, finding.severity) == ("weight-scale", Severity.ERROR)
+    assert diagnose(run(None)).findings == ()
+
+
+def test_a_layer_that_is_silent_at_once_is_dead_sooner() -> None:
+    """One sample of 50 inputs says it of all units, not of half of them."""
+    few = {"fired": over_time(0, 20, 19, 20), "high": over_time(-0.5, 3.0, 19, 20)}
+    half = {"fired": over_time(0, 20, 19, 10), "high": over_time(-0.5, 3.0, 19, 10)}
+    for columns, dead in ((few, 20), (half, 0)):
+        run = a_run(sites={1: columns})
+        series = run.series.site(1)
+        series.inputs[:], series.values[:] = 50, 50
+        (site,) = [at for at in Reading(run).sites if at.label == "layer1"]
+        assert site.stuck.count == dead
 
 
 def test_a_mutant_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
