@@ -1,5 +1,6 @@
 """Each rule on hand-built records: what is sick is found with its cause, what is healthy is not."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,16 @@ def test_drifted() -> None:
     finding = only(run, "dead-units")
     assert (finding.cause.slug, finding.first_step) == ("drifted", 50)
     assert "from step 50 to 170" in finding.cause.text
+
+
+def test_units_that_die_as_the_rate_rises_are_killed_by_it() -> None:
+    run = a_run(sites={1: dying(10, 16, fall=0.5)}, losses=FLAT)
+    assert only(run, "dead-units").cause.slug == "drifted"
+    rates = [0.01 if at.index < 9 else 0.1 for at in run.samples]
+    samples = tuple(replace(at, rate=rate) for at, rate in zip(run.samples, rates, strict=True))
+    finding = only(replace(run, samples=samples), "dead-units")
+    assert finding.cause.slug == "killed-by-step"
+    assert "the learning rate had risen from 0.01 to 0.1" in finding.cause.text
 
 
 def test_upstream_dead_names_the_root() -> None:

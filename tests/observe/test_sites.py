@@ -183,6 +183,22 @@ def test_what_is_no_activation_is_no_site(
     assert {layer.name for layer in run.layers} == {"one", "two"}
 
 
+class Positive(nn.Module):
+    """Weights that are kept above zero by softplus."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw, self.out = nn.Parameter(torch.randn(8, 4)), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.relu(F.linear(x, F.softplus(self.raw))))
+
+
+def test_a_function_of_weights_is_no_site(watched: Watched) -> None:
+    run = watched(lambda: train(Positive(), torch.randn(16, 4)))
+    assert list(sites(run)) == ["Positive:relu"]
+
+
 def test_raw_tensors_have_their_units_where_the_product_puts_them(watched: Watched) -> None:
     w1 = torch.randn(4, 8, requires_grad=True)
     w2 = torch.randn(8, 3, requires_grad=True)

@@ -33,6 +33,9 @@ FLATTENED = 0.6
 # A layer that began with so much of what it ends with was born so.
 BORN = 0.75
 
+# A rate that rises so far between two samples is no schedule that units can follow.
+RISE = 3.0
+
 # Half of a layer's deaths within so few steps, or within this share of the run, are one event.
 TOGETHER_STEPS = 8
 TOGETHER_SHARE = 0.05
@@ -75,7 +78,7 @@ def saturated(reading: Reading) -> Iterator[Finding]:
 
 def _finding(reading: Reading, site: SiteReading, slug: str) -> Finding:
     deaths = site.stuck
-    killing = _killing(site)
+    killing = _killing(reading, site)
     root = _silent_input(reading, site)
     first = int(deaths.since[deaths.dead].min())
     raw = scale(reading, site.layer) if site.layer is not None else None
@@ -237,7 +240,7 @@ def _silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
     return _silent_input(reading, other) or other
 
 
-def _killing(site: SiteReading) -> Killing | None:
+def _killing(reading: Reading, site: SiteReading) -> Killing | None:
     """What killed most of the units that died, if it was outsized steps and no slow drift."""
     deaths = site.stuck
     died = deaths.dead & (deaths.since > 0)
@@ -257,7 +260,19 @@ def _killing(site: SiteReading) -> Killing | None:
     updates = _updates(site, killing)
     brisk = updates is not None and updates[0] >= BRISK
     jolted = float(np.median(_jolt(site, deaths.since)[units])) >= JOLT
-    return killing if brisk or (jolted and together) else None
+    raised = _rise(reading, site, killing)
+    kills = brisk or (jolted and together) or (raised is not None and raised[1] >= RISE * raised[0])
+    return killing if kills else None
+
+
+def _rise(reading: Reading, site: SiteReading, killing: Killing) -> tuple[float, float] | None:
+    """The learning rate before the units died, and the highest while they did."""
+    last = len(site.series.samples) - 1
+    samples = [reading.run.samples[at] for at in site.series.samples]
+    before = samples[max(killing.begin - 2, 0)].rate
+    rates = [at.rate for at in samples[killing.begin - 1 : min(killing.end, last) + 1]]
+    known = [rate for rate in rates if rate is not None]
+    return (before, max(known)) if before and known else None
 
 
 def _jolt(site: SiteReading, since: Ints) -> Floats:
@@ -315,6 +330,10 @@ def _killed(
         if usual is not None:
             evidence.append(Evidence("update-ratio-before", usual, "share"))
             text += f" (before: {percent(usual)})"
+    raised = _rise(reading, site, killing)
+    if raised is not None and raised[1] >= RISE * raised[0]:
+        evidence.append(Evidence("learning-rate", raised[1], "", killing.first))
+        text += f"; the learning rate had risen from {number(raised[0])} to {number(raised[1])}"
     for name, position in (("loss-before", before), ("loss-after", after)):
         sample = reading.run.samples[site.series.samples[position]]
         if sample.loss is not None:

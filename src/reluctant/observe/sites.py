@@ -395,6 +395,7 @@ def _observable(z: Any) -> bool:
     """Whether this is a plain tensor in an ordinary training pass."""
     return (
         _is_plain(z)
+        and not isinstance(z, nn.Parameter)  # weights that are kept positive are no activations
         and z.requires_grad
         and torch.is_grad_enabled()
         and z.dim() > 0
