@@ -111,16 +111,16 @@ def _is_flattened(site: SiteReading, when: slice) -> bool:
 
     Such a layer passes little gradient though no unit stays at one end.
     """
-    share = site.flattened[when]
-    finite = np.isfinite(share).all() and len(site.function.flat) == 2
-    return bool(finite and share.size and np.median(share.mean(axis=0)) >= FLATTENED)
+    if len(site.function.flat) != 2 or not len(site.series.samples):
+        return False
+    share = site.flattened(when)
+    return bool(share.size and np.isfinite(share).all() and np.median(share) >= FLATTENED)
 
 
 def _flattened(reading: Reading, site: SiteReading) -> Finding:
-    share = site.flattened
-    begins = [at for at in range(len(share)) if _is_flattened(site, slice(at, at + 1))]
-    first = begins[0] if begins else 0
-    late = share[site.recent].mean(axis=0)
+    samples = range(len(site.series.samples))
+    first = next((at for at in samples if _is_flattened(site, slice(at, at + 1))), 0)
+    early, late = site.flattened(slice(0, 1)), site.flattened(site.recent)
     spread = float(np.median(site.series.std[site.recent]))
     raw = scale(reading, site.layer) if site.layer is not None else None
     text = (
@@ -131,7 +131,7 @@ def _flattened(reading: Reading, site: SiteReading) -> Finding:
     brisk = _brisk_until(site, first)
     if raw is not None and raw.fault is not None:
         cause, evidence = _fed(site, raw, raw.fault)
-    elif np.median(share[0]) >= BORN * np.median(late):
+    elif np.median(early) >= BORN * np.median(late):
         cause, evidence = Cause("born-dead", f"{text}, and did so from the first step on."), ()
     elif brisk is not None and brisk >= BRISK:
         text += f", since step {step}; steps until then changed weights by {percent(brisk)}."

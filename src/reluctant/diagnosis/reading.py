@@ -106,18 +106,21 @@ class SiteReading:
         values = self.series.values[self.recent].sum()
         return np.asarray(self.series.fired[self.recent].sum(axis=0) / max(int(values), 1))
 
-    @cached_property
-    def flattened(self) -> Floats:
-        """(T, U): the share of a unit's inputs, taken as normal, at which its slope is near zero.
+    def flattened(self, when: slice) -> Floats:
+        """(U,): the share of a unit's inputs, taken as normal, at which its slope is near zero.
 
-        The normal distribution by a logistic curve, which is off by a hundredth at most.
+        The mean over the samples in `when`. The normal distribution by a logistic curve, which is
+        off by a hundredth at most.
         """
-        mean = self.series.mean.astype(np.float64)
-        scale = 1.702 / np.maximum(self.series.std.astype(np.float64), 1e-30)
-        share = np.zeros_like(mean)
-        for low, high in self.function.flat:
-            share += _logistic((high - mean) * scale) - _logistic((low - mean) * scale)
-        return share
+        total = np.zeros(self.series.mean.shape[1])
+        # Sample by sample: all of them at once are too much of a network of a million units.
+        samples = range(len(self.series.samples))[when]
+        for at in samples:
+            mean = self.series.mean[at].astype(np.float64)
+            scale = 1.702 / np.maximum(self.series.std[at].astype(np.float64), 1e-30)
+            for low, high in self.function.flat:
+                total += _logistic((high - mean) * scale) - _logistic((low - mean) * scale)
+        return total / max(len(samples), 1)
 
     def named(self, those: Mask) -> Units:
         """The units that a (U,) mask holds for, by their own numbers."""
