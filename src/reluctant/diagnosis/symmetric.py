@@ -14,6 +14,9 @@ from reluctant.words import plural
 # Alike are numbers that differ by less than sums of float32 in another order do.
 ALIKE = 1e-4
 
+# So many rows sort the columns: two that agree in these by chance are seldom.
+KEYS = 8
+
 # Fewer than half of a layer alike leave it a network of another width.
 HALF = 0.5
 
@@ -65,7 +68,7 @@ def _twins(reading: Reading, layer: Layer, site: SiteReading | None) -> Mask | N
     columns = [rows.gradient[late], rows.weight[late]]
     if site is not None and site.rows is not None:
         columns += [site.series.mean[site.recent], site.series.std[site.recent]]
-    portrait: Floats = np.concatenate(columns).astype(np.float64)
+    portrait: Floats = np.concatenate(columns, dtype=np.float32, casting="same_kind")
     # What never had a gradient or a weight is not alike but absent.
     present: Mask = np.asarray(np.isfinite(portrait).all(axis=0))
     present &= (rows.gradient[late] > 0).any(axis=0) & (rows.weight[late] > 0).any(axis=0)
@@ -77,12 +80,15 @@ def _twins(reading: Reading, layer: Layer, site: SiteReading | None) -> Mask | N
 def _have_a_twin(portrait: Floats, present: Mask) -> Mask:
     """(U,) of (T, U): whether another column agrees with this one in every row.
 
-    Columns are sorted: those that agree stand side by side.
+    Columns are sorted, by a few of the rows: those that agree stand side by side.
     """
     size = np.abs(portrait[:, present]).max(axis=1, initial=1e-30)
-    scaled = portrait[:, present] / size[:, None]
-    order = np.lexsort(scaled[::-1])
-    near = (np.abs(np.diff(scaled[:, order], axis=1)) < ALIKE).all(axis=0)
+    some = np.unique(np.linspace(0, len(portrait) - 1, KEYS).astype(int))
+    order = np.lexsort(portrait[some][:, present][::-1] / size[some][::-1, None])
+    near = np.ones(max(len(order) - 1, 0), dtype=bool)
+    # Row by row: all of them at once are too much of a network of a million units.
+    for row, scale in zip(portrait, size, strict=True):
+        near &= np.abs(np.diff(row[present][order])) < ALIKE * scale
     alike = np.append(near, False) | np.append(False, near)
     twins = np.zeros(portrait.shape[1], dtype=bool)
     twins[np.flatnonzero(present)[order]] = alike
