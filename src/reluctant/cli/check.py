@@ -133,10 +133,12 @@ def _seen(session: Session, exit_code: int) -> "Run":
 
     session.finish(exit_code)
     if session.complaint is not None or session.path is None:
-        raise session.complaint or NothingChecked("Nothing could be recorded.", "")
+        raise session.complaint or NothingChecked(
+            "Nothing could be recorded.", "Look whether there is room in the temporary folder."
+        )
     run = load(session.path)
     if run.info.failure is not None:
-        raise NothingChecked("Observation failed: " + run.info.failure, "")
+        raise NothingChecked("Observation failed.", run.info.failure)
     if not run.samples:
         ended = f"It ended with exit code {exit_code}. " if exit_code else ""
         raise NothingChecked(
