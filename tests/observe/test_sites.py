@@ -83,6 +83,19 @@ class Parts(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
 
 
+class Positive(nn.Module):
+    """Weights that are computed: positive ones, as in a monotone network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raw, self.log = nn.Parameter(torch.randn(8, 4)), nn.Parameter(torch.randn(8, 8))
+        self.out = nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(F.linear(x, F.softplus(self.raw)))
+        return self.out(torch.relu(x @ self.log.exp().t()))
+
+
 IMAGES = (5, 1, 6, 6)
 CASES: dict[str, tuple[nn.Module, tuple[int, ...], Sites]] = {
     "sequential": (
@@ -115,6 +128,11 @@ CASES: dict[str, tuple[nn.Module, tuple[int, ...], Sites]] = {
         ),
         (5, 4),
         {"1:relu": "0"},
+    ),
+    "computed weights": (
+        Positive(),
+        (5, 4),
+        {"Positive:relu": "raw", "Positive:relu#1": "log"},
     ),
     "transformer": (
         nn.TransformerEncoderLayer(8, 2, 16, activation="gelu", batch_first=True),

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from reluctant.observe import graph
 from reluctant.observe.layers import Layers
 from reluctant.observe.probes import by_unit
 from reluctant.record.observation import InputRow
@@ -52,7 +53,8 @@ class Feeding:
         weight: Any = args[second] if len(args) > second else kwargs.get("weight")
         if isinstance(weight, list | tuple) and weight:
             weight = weight[0]
-        if not _data(x) or not _trained(weight) or not self._layers.watched(weight):
+        weight = _trained(weight) if _data(x) else None
+        if weight is None or not self._layers.watched(weight):
             return
         key = id(weight)
         if key in self._fed or self._read.get(key, 0) >= ENOUGH:
@@ -92,8 +94,11 @@ def _data(x: Any) -> bool:
     )
 
 
-def _trained(weight: Any) -> bool:
-    return isinstance(weight, nn.Parameter | Tensor) and weight.requires_grad and weight.is_leaf
+def _trained(weight: Any) -> Tensor | None:
+    """The parameter that the weight is or is computed from, if it is one that trains."""
+    if not isinstance(weight, Tensor) or not weight.requires_grad:
+        return None
+    return graph.parameter(weight)
 
 
 def _numbers(x: Tensor, axis: int) -> Numbers:

@@ -13,12 +13,14 @@ _PRODUCTS = frozenset(
     "MkldnnConvolutionBackward SqueezedLinearBackward AddbmmBackward".split()
 )
 # Nodes that a weight may pass on its way into a product: a transpose, a cast, a
-# parametrisation. Of a dozen such steps at most; a chain of activations is longer or differs.
+# parametrisation, a map that keeps it positive or within bounds. Of a dozen such steps at most.
 _ON_THE_WAY = frozenset(
     "TBackward TransposeBackward PermuteBackward ToCopyBackward ViewBackward ReshapeAliasBackward "
     "UnsafeViewBackward ExpandBackward UnsqueezeBackward SqueezeBackward CloneBackward "
     "WeightNormInterfaceBackward DivBackward MulBackward AddBackward SubBackward AliasBackward "
-    "NumpyTBackward MHBackward MTBackward".split()
+    "NumpyTBackward MHBackward MTBackward SoftplusBackward ExpBackward AbsBackward PowBackward "
+    "SigmoidBackward TanhBackward ReluBackward ClampBackward ClampMinBackward "
+    "SoftmaxBackward".split()
 )
 _TURNS = frozenset("TBackward TransposeBackward NumpyTBackward MTBackward".split())
 _LEAF = "AccumulateGrad"
@@ -101,6 +103,14 @@ def feed(tensor: Tensor) -> Feed | None:
 
     products = (_product(node) for node in _nearest([tensor.grad_fn], stop))
     return next((found for found in products if found is not None), None)
+
+
+def parameter(weight: Tensor) -> Tensor | None:
+    """The leaf that a product's weight is, or is computed from."""
+    if weight.is_leaf:
+        return weight
+    found = _leaf(weight.grad_fn)
+    return None if found is None else found[0]
 
 
 def products(loss: Tensor) -> Iterator[Feed]:
