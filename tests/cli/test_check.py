@@ -53,6 +53,13 @@ class Two(nn.Module):
         hidden = torch.relu(self.lin(numbers) + self.words(words))
         return {"out": self.out(hidden), "hidden": hidden.detach()}
 
+class Sized(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+
+def raises():
+    raise RuntimeError("no data")
+
 number = 3
 """
 
@@ -134,6 +141,8 @@ def test_a_model_alone(check: Check) -> None:
     [
         (("--model", "models:none", "--input", "3"), "There is no models:none"),
         (("--model", "models:number", "--input", "3"), "There is no models:number"),
+        (("--model", "models:Sized", "--input", "3"), "models:Sized raised TypeError: "),
+        (("--model", "models:raises", "--input", "3"), "models.py:23: no data"),
         (("--model", "models:sigmoids", "--input", "3,x"), "'3,x' is no shape"),
         (("--model", "models:sigmoids", "--input", "3,7"), "models:sigmoids cannot take"),
         (("--model", "models:sigmoids"), "--model and --input go together"),

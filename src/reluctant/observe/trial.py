@@ -1,6 +1,7 @@
 """A model on its own: forward and backward passes on random inputs, without a script."""
 
 import re
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -17,7 +18,7 @@ def build(factory: str) -> nn.Module:
     """What `module:name` returns, called if it is not a module itself.
 
     Raises:
-        WrongArgument: there is nothing of that name, or it is no module.
+        WrongArgument: there is nothing of that name, it raises, or what it returns is no module.
     """
     name, _, attribute = factory.partition(":")
     try:
@@ -28,13 +29,22 @@ def build(factory: str) -> nn.Module:
         raise WrongArgument(
             f"There is no {factory} ({error}).", "Give MODULE:NAME, as you would import it here."
         ) from None
-    model = made() if callable(made) and not isinstance(made, nn.Module) else made
-    if not isinstance(model, nn.Module):
+    if callable(made) and not isinstance(made, nn.Module):
+        try:
+            made = made()
+        except Exception as error:
+            theirs = traceback.extract_tb(error.__traceback__)[1:]
+            where = f" at {theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""
+            raise WrongArgument(
+                f"{factory} raised {type(error).__name__}{where}: {error}",
+                "It is called without arguments; name one that can be.",
+            ) from None
+    if not isinstance(made, nn.Module):
         raise WrongArgument(
-            f"There is no {factory} that is a torch.nn.Module, but a {type(model).__name__}.",
+            f"There is no {factory} that is a torch.nn.Module, but a {type(made).__name__}.",
             "Name a module, or a function without arguments that returns one.",
         )
-    return model
+    return made
 
 
 def run(name: str, shapes: Sequence[str], steps: int) -> None:
