@@ -9,7 +9,7 @@ parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--fixed", action="store_true")
 args = parser.parse_args()
 torch.manual_seed(args.seed)
-lr = 0.3 if args.fixed else 2.5
+lr = 0.2 if args.fixed else 2.5
 
 digits = load_digits()
 data = torch.tensor(digits.data, dtype=torch.float32)
@@ -35,7 +35,7 @@ class MLP(nn.Module):
 model = MLP()
 optimizer = torch.optim.SGD(model.parameters(), lr=lr)
 step = 0
-while step < 300:
+while step < 900:
     for batch in torch.randperm(len(train)).split(64):
         loss = nn.functional.cross_entropy(model(data[train[batch]]), target[train[batch]])
         optimizer.zero_grad()

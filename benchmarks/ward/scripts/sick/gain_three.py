@@ -45,7 +45,7 @@ x, y = x[order], y[order]
 x_train, y_train, x_test, y_test = x[:400], y[:400], x[400:], y[400:]
 
 model = Stack(gain=1.4 if args.fixed else 3.0)
-optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=5e-4, momentum=0.9)
 for epoch in range(20):
     for batch in torch.randperm(400).split(20):
         optimizer.zero_grad()
