@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reluctant.observe.schedule import LONGEST_SLEEP, START_SECONDS, Schedule
+from reluctant.observe.schedule import LONGEST_SLEEP, START_SECONDS, STEP_SECONDS, Schedule
 
 
 def sampled(schedule: Schedule, steps: int, seconds: float, cost: float) -> list[int]:
@@ -74,6 +74,7 @@ def test_cycles_of_the_script_are_not_aliased(period: int) -> None:
 def awake(schedule: Schedule, durations: Sequence[float], cost: float) -> tuple[list[int], int]:
     """The observed steps where `due` is asked only after `sleep`, and how often it was."""
     found, elapsed, wake, asked = [], 0.0, 0, 0
+    plain = min(durations)
     for step, seconds in enumerate(durations):
         if step >= wake:
             asked += 1
@@ -82,7 +83,7 @@ def awake(schedule: Schedule, durations: Sequence[float], cost: float) -> tuple[
                 schedule.paid(step, cost)
                 elapsed += cost
             else:
-                wake = step + schedule.sleep(step, elapsed, min(durations))
+                wake = step + schedule.sleep(step, elapsed, plain)
         elapsed += seconds
     return found, asked
 
@@ -107,6 +108,16 @@ def test_most_steps_are_slept_through() -> None:
     found, asked = awake(Schedule(), [0.0006] * 40_000, cost=0.002)
     assert asked < 40_000 / 10
     assert len(found) > 50
+
+
+@pytest.mark.parametrize("seconds", [0.0001, 0.0005])
+def test_what_being_told_of_steps_costs_is_paid_from_the_budget(seconds: float) -> None:
+    schedule, steps = Schedule(), 500_000
+    found, _ = awake(schedule, [seconds] * steps, cost=0.002)
+    elapsed = steps * seconds + schedule.spent
+    told = steps * STEP_SECONDS
+    assert schedule.spent <= max(START_SECONDS, 0.01 * elapsed - min(told, 0.005 * elapsed)) + 0.002
+    assert found[-1] > steps / 2
 
 
 def test_steps_that_become_slower_make_a_sample_late_by_a_few_of_them() -> None:

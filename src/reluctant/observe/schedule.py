@@ -13,6 +13,10 @@ START_SECONDS = 0.5
 # Loading us and giving the verdict takes about so long; the budget pays for that too.
 FIXED_SECONDS = 0.2
 
+# Being told of a step costs about so much, with what it displaces from the caches; of steps that
+# take no longer than some hundred times that, half the budget goes there and not more.
+STEP_SECONDS = 2e-6
+
 # Steps at the start that are observed one by one while the first half of the grace lasts.
 DENSE_STEPS = 32
 
@@ -21,8 +25,8 @@ DENSE_STEPS = 32
 APART = 1 / 256
 
 # However far off the next sample is, after so many steps the time is looked at: to do so at every
-# step would cost one of half a millisecond one per cent.
-LONGEST_SLEEP = 32
+# step would cost one of half a millisecond two per cent.
+LONGEST_SLEEP = 128
 
 # Samples are delayed by a share of their distance that differs each time (the multiples of the
 # golden ratio, modulo one), so that they do not fall into step with a cycle of the script's own.
@@ -58,12 +62,17 @@ class Schedule:
         """What observation will have cost after one more sample, drawn out a little."""
         return self.spent + self._cost * (1 + self._samples * _GOLDEN % 1)
 
+    def _left(self, step: int, elapsed: float) -> float:
+        """What the budget leaves for samples after `step` steps and `elapsed` seconds."""
+        whole = self.budget * elapsed
+        return whole - FIXED_SECONDS - min(STEP_SECONDS * step, whole / 2)
+
     def due(self, step: int, elapsed: float) -> bool:
         """Whether `step` is to be observed, `elapsed` seconds into the run."""
         if self.every is not None:
             return step % self.every == 0
         expected = self._expected()
-        if FIXED_SECONDS + expected <= self.budget * elapsed:
+        if expected <= self._left(step, elapsed):
             return step - self._last >= APART * step
         if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
             return True
@@ -88,8 +97,10 @@ class Schedule:
         if step < DENSE_STEPS or not plain > 0:
             return 1  # a clock that was put back tells nothing
         expected = self._expected()
-        left = (FIXED_SECONDS + expected) / self.budget - elapsed if self.budget > 0 else inf
-        steps = max(self._last / (1 - APART) - step, left / plain / 2)
+        # Time brings in no more than this; what its steps cost only puts the sample off.
+        missing = expected - self._left(step, elapsed)
+        soonest = missing / self.budget / plain if self.budget > 0 else inf
+        steps = max(self._last / (1 - APART) - step, soonest / 2)
         if expected <= GRACE_SECONDS:
             steps = min(steps, self._last + max(2, self._last // 4) - step)
         if expected <= START_SECONDS:
