@@ -51,6 +51,15 @@ PLAIN = {
     "own excepthook": "import sys\nsys.excepthook = lambda *a: print(a[0], a[2].tb_lineno)\n1/0",
     "broken excepthook": "import sys\ndef hook(*a):\n    [][1]\nsys.excepthook = hook\n1/0",
     "exit handlers": "import atexit\natexit.register(print, 'last')\nprint('first')\n1/0",
+    "garbage at the end": """
+        import gc
+        class Ring:
+            def __init__(self):
+                self.next = self
+            def __del__(self):
+                print('gone', gc.isenabled())
+        Ring()
+        """,
     "threads": """
         import threading, time
         threading.Thread(target=lambda: (time.sleep(0.3), print('late'))).start()

@@ -1,6 +1,7 @@
 """`reluctant run`: the script's own behaviour, a record, and a verdict at the end."""
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -122,6 +123,10 @@ class _Ending:
     def __call__(self) -> None:
         if not self._session.here:
             return
+        # What loading the verdict allocates would have all that the script holds searched for
+        # garbage: with torch there, longer than the verdict takes. Python itself does so at exit.
+        collecting = gc.isenabled()
+        gc.disable()
         try:
             said = self._session.complaint
             self._session.finish(self.outcome.exit_code)
@@ -129,6 +134,9 @@ class _Ending:
                 self._verdict(said)
         except Exception as error:
             print(f"reluctant: no verdict can be given ({error})", file=sys.stderr)
+        finally:
+            if collecting:
+                gc.enable()
         if self.outcome.interrupted:
             _die_of_interrupt()
 
