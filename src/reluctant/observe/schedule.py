@@ -13,8 +13,8 @@ START_SECONDS = 0.5
 # Loading us and giving the verdict takes about so long; the budget pays for that too.
 FIXED_SECONDS = 0.2
 
-# Being told of a step costs about so much, with what it displaces from the caches; of steps that
-# take no longer than some hundred times that, half the budget goes there and not more.
+# Being told of a step costs about so much, with what it displaces from the caches. The budget pays
+# for that up to its half, or where steps are short nothing would be left for samples.
 STEP_SECONDS = 2e-6
 
 # Steps at the start that are observed one by one while the first half of the grace lasts.
