@@ -1,6 +1,7 @@
 """The command line: one thin file a subcommand, imported when it is asked for."""
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -40,5 +41,20 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="reluctant")
-def main() -> None:
+def commands() -> None:
     """Watch a PyTorch training run: which units stopped learning, when, and why."""
+
+
+def main() -> None:
+    """Carry out the command line, and then what a subcommand leaves in the context's object.
+
+    A script runs there, where click's frames do not lie below its own: they would take from the
+    depth to which it may recurse.
+    """
+    left: list[Callable[[], int]] = []
+    try:
+        commands(obj=left)
+    except SystemExit:
+        if not left:
+            raise
+    sys.exit(left[0]())

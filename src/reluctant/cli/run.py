@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +52,9 @@ from reluctant.observe.session import Session
 )
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
 def run(
+    afterwards: list[Callable[[], int]],
     module: bool,
     out: Path | None,
     seed: int | None,
@@ -92,12 +94,7 @@ def run(
         )
     if session.complaint is not None and not quiet and ranks.first_here():
         _say(session.complaint, session.path)
-    ending = _Ending(session, quiet)
-    # Registered before anything of the script's, so that it runs after: the script's own exit
-    # handlers, and its threads, come first.
-    atexit.register(ending)
-    ending.outcome = program.run()
-    sys.exit(ending.outcome.exit_code)
+    afterwards.append(_Watched(program, session, quiet).run)
 
 
 def _ours(
@@ -112,15 +109,24 @@ def _ours(
         yield from ("--swap", swap)
 
 
-class _Ending:
-    """What happens when the interpreter exits: the record is completed and the verdict given."""
+class _Watched:
+    """A program that is run; when the interpreter exits, its record is completed and judged."""
 
-    def __init__(self, session: Session | Launcher, quiet: bool) -> None:
+    def __init__(self, program: launch.Program, session: Session | Launcher, quiet: bool) -> None:
+        self._program = program
         self._session = session
         self._quiet = quiet
-        self.outcome = launch.Outcome(0)
+        self._outcome = launch.Outcome(0)
 
-    def __call__(self) -> None:
+    def run(self) -> int:
+        """Run it; returns its exit code."""
+        # Registered before anything of the script's, so that it runs after: the script's own exit
+        # handlers, and its threads, come first.
+        atexit.register(self._end)
+        self._outcome = self._program.run()
+        return self._outcome.exit_code
+
+    def _end(self) -> None:
         if not self._session.here:
             return
         # What loading the verdict allocates would have all that the script holds searched for
@@ -129,7 +135,7 @@ class _Ending:
         gc.disable()
         try:
             said = self._session.complaint
-            self._session.finish(self.outcome.exit_code)
+            self._session.finish(self._outcome.exit_code)
             if not (self._quiet or self._session.refused) and self._session.rank == 0:
                 self._verdict(said)
         except Exception as error:
@@ -137,7 +143,7 @@ class _Ending:
         finally:
             if collecting:
                 gc.enable()
-        if self.outcome.interrupted:
+        if self._outcome.interrupted:
             _die_of_interrupt()
 
     def _verdict(self, said: ReluctantError | None) -> None:

@@ -82,10 +82,11 @@ class Clock:
         self._watcher = watcher
         self._guard = guard
         self._ours = ours
-        self._lead: ReferenceType[Optimizer] | None = None
+        self._lead: Callable[[], Optimizer | None] = _nobody
         self._known: list[ReferenceType[Optimizer]] = []
-        self._others = 0
-        self._seen = 0
+        # Steps of those that do not lead: all, and since which step of the leading one how many.
+        self._beside = 0
+        self._since = (0, 0)
         # Those that step at this moment, by their ids, as far as we are told; and whether there are
         # classes whose step calls that of the class they derive from.
         self._stepping: set[int] = set()
@@ -153,19 +154,18 @@ class Clock:
 
     @untraced
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        leads = self._lead() is optimizer
+        if self._told is None and leads:
+            # The way of nearly every step: nothing but this.
+            self.steps += 1
+            if self.steps >= self.wake:
+                self._watcher.passed()
+            return
         if self._told is not None:
             if id(optimizer) not in self._stepping:
                 return  # the step of a class that calls the step of the class it derives from
             self._stepping.discard(id(optimizer))
-        self._seen += 1
-        leads = self._lead is not None and self._lead() is optimizer
-        if leads and not self._watcher.watching:
-            # The way of nearly every step: nothing but this.
-            self.steps += 1
-            self._others = 0
-            if self.steps >= self.wake:
-                self._watcher.passed()
-            return
+        self._beside += not leads
         with self._guard:
             if self._guard.broken:
                 # What failed is not tried again; the watcher lets go, and steps are counted.
@@ -176,22 +176,20 @@ class Clock:
                 self._end(optimizer, leads)
 
     def _takes_lead(self, optimizer: Optimizer) -> bool:
-        self._others += 1
-        lead = self._lead() if self._lead is not None else None
-        if lead is not None and self._others < _PATIENCE:
+        at, others = self._since
+        self._since = (self.steps, others + 1 if at == self.steps else 1)
+        if self._lead() is not None and self._since[1] < _PATIENCE:
             return False
         self._lead = ref(optimizer)
         self.manual = False
         return True
 
     def _end(self, optimizer: Optimizer | None, leads: bool) -> None:
-        if leads:
-            self.steps += 1
-            self._others = 0
+        self.steps += leads
         self.number(optimizer)
         if self._watcher.watching:
             self._watcher.stepped(optimizer, leads)
-        elif leads:
+        elif leads and self.steps >= self.wake:
             self._watcher.passed()
 
     # -- backward passes ---------------------------------------------------------------------
@@ -209,7 +207,7 @@ class Clock:
                 with self._guard:
                     self._watcher.stepping(None, False)
             result = backward(loss, *args, **kwargs)
-            if self._lead is not None or self._guard.broken:
+            if self._lead is not _nobody or self._guard.broken:
                 restore()
                 return result
             with self._guard:
@@ -255,11 +253,12 @@ class Clock:
         @untraced_itself
         @wraps(step)
         def stepping(self_: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
-            seen = self._seen
+            before = self.steps, self._beside
             result = step(self_, optimizer, *args, **kwargs)
             if _is_over(stepping):
                 return result
-            if seen == self._seen and self_.is_enabled() and not self._guard.broken:
+            left_out = before == (self.steps, self._beside)
+            if left_out and self_.is_enabled() and not self._guard.broken:
                 with self._guard:
                     self._skip(optimizer)
             return result
@@ -274,8 +273,7 @@ class Clock:
     def _skip(self, optimizer: Optimizer) -> None:
         if self._ours is not None and not self._ours(optimizer):
             return
-        lead = self._lead() if self._lead is not None else None
-        leads = lead is optimizer or lead is None
+        leads = self._lead() in (optimizer, None)
         if leads:
             self.steps += 1
             self.skipped += 1
@@ -283,6 +281,10 @@ class Clock:
             self._watcher.skipped(optimizer, leads)
         elif leads:
             self._watcher.passed()
+
+
+def _nobody() -> None:
+    """Who leads before anyone has stepped."""
 
 
 def _put_back(holder: Any, name: str, ours: Any) -> None:
