@@ -9,8 +9,8 @@ from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Parameter
 from reluctant.words import plural
 
-# A model of which most is frozen is one that is being fine-tuned; if it does not learn, what was
-# frozen is the first thing to ask about.
+# A network of which an optimizer trains less than half of what it was given is not the one that was
+# meant.
 MOST = 0.5
 
 
@@ -22,15 +22,18 @@ def examine(reading: Reading) -> Iterator[Finding]:
             yield _finding(reading, slug, found)
 
 
-def _severity(reading: Reading, slug: str, share: float) -> Severity:
+def _severity(reading: Reading, slug: str, found: Sequence[Parameter], share: float) -> Severity:
     if slug == "detached":
         # An optimizer was given what it cannot train: nobody means that.
         return Severity.ERROR if reading.stalled else Severity.WARNING
     if slug == "unused" and share >= MOST and not reading.progress.learnt:
         # Most of what an optimizer was given does not take part.
         return Severity.WARNING
-    held = reading.stalled is True and share >= MOST
-    return Severity.WARNING if held else Severity.NOTE
+    if slug == "frozen" and reading.stalled and any(len(at.shape) > 1 for at in found):
+        # Frozen on purpose, as a rule; in a run that does not learn, a layer that stays as it was
+        # is the first thing to ask about.
+        return Severity.WARNING
+    return Severity.WARNING if reading.stalled and share >= MOST else Severity.NOTE
 
 
 def _finding(reading: Reading, slug: str, found: Sequence[Parameter]) -> Finding:
@@ -39,7 +42,7 @@ def _finding(reading: Reading, slug: str, found: Sequence[Parameter]) -> Finding
     names = ", ".join(at.name for at in found[:3]) + (", ..." if len(found) > 3 else "")
     return Finding(
         slug=RULE.slug,
-        severity=_severity(reading, slug, share),
+        severity=_severity(reading, slug, found, share),
         layer=_layer(reading, found[0]),
         units=None,
         first_step=reading.run.samples[0].step,
@@ -67,14 +70,17 @@ _KINDS: dict[str, Callable[[Parameter], bool]] = {
 _SAYS = {
     "detached": "are used in the forward pass and belong to an optimizer, but no gradient comes "
     "back to them: the graph is cut between them and the loss.",
-    "unused": "belong to an optimizer, but the forward pass was not seen to use them.",
+    "unused": "belong to an optimizer, but take no part: the forward pass does not use them, or "
+    "drops what it makes of them.",
     "frozen": "are used, but not trained: they ask for no gradient, or no optimizer has them.",
 }
 _REMEDIES = {
     "detached": (
         Remedy("attach", "look for detach(), no_grad(), item(), argmax or numpy on the way"),
     ),
-    "unused": (Remedy("remove", "call the module in forward, or leave it out of the model"),),
+    "unused": (
+        Remedy("remove", "let what they compute reach the loss, or leave them out of the model"),
+    ),
     "frozen": (
         Remedy("unfreeze", "if it should train: requires_grad_(True), and tell the optimizer"),
     ),

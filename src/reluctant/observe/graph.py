@@ -113,6 +113,13 @@ def parameter(weight: Tensor) -> Tensor | None:
     return None if found is None else found[0]
 
 
+def leaves(node: Node) -> Iterator[Tensor]:
+    """The leaves that ask for a gradient and that this node was computed from."""
+    for behind in _nearest([node], lambda at: False, patience=_WHOLE_GRAPH):
+        if kind(behind) == _LEAF:
+            yield behind.variable
+
+
 def products(loss: Tensor) -> Iterator[Feed]:
     """Every product with a parameter that `loss` was computed by, the nearest first."""
     if loss.grad_fn is not None:

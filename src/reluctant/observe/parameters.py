@@ -1,6 +1,6 @@
 """Which parameters there are, which of them are used and trained, and which ever get a gradient."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 from weakref import ReferenceType, ref
@@ -9,12 +9,20 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from reluctant.observe import graph
 from reluctant.observe.names import Names
 from reluctant.record.observation import NewParameter
+
+# What is asked of a tensor besides its numbers: not a word of it goes on.
+_LEAVES = ("item", "tolist", "numpy", "__array__", "__float__", "__int__", "__bool__")
 
 
 class Parameters:
     """Every parameter of a model that trains; `take` tells of those of which something is new.
+
+    Where an optimizer has one that gets no gradient, it counts as used only if the graph between it
+    and the loss was seen to be cut: a training pass computes with it under `no_grad`, or gives what
+    came of it to a call whose result has no history. Otherwise what it makes of it is dropped.
 
     Args:
         names: what they are called.
@@ -28,32 +36,53 @@ class Parameters:
         # Those of which it is not yet known whether a training pass uses them, or that have had
         # no gradient yet although an optimizer has them.
         self.unused: set[int] = set()
-        self._without: set[int] = set()
+        self.without: set[int] = set()
+        self._cut: set[int] = set()
+        self._apart: set[int] = set()  # computed with under `no_grad` in this sample
 
     def stepping(self, optimizer: Optimizer, sample: int) -> None:
         """An optimizer is about to step, with the gradients of `sample`."""
         held = [at for group in optimizer.param_groups for at in group["params"]]
         if any(id(at) not in self._known or not self._known[id(at)].optimized for at in held):
             self._learn(held)
-        if not self._without:
+        if not self.without:
             return
         for at in held:
-            if id(at) in self._without and at.grad is not None:
-                self._without.discard(id(at))
+            if id(at) in self.without and at.grad is not None:
+                self.without.discard(id(at))
                 self.unused.discard(id(at))
                 self._change(id(at), used=True, first_gradient=sample)
+        if self._apart <= self.without:
+            self._cut |= self._apart  # no evaluation of the whole model
+        self._apart = set()
+        for key in self.without.intersection(map(id, held)):
+            if self._known[key].used != (key in self._cut):
+                self._change(key, used=key in self._cut)
 
     def saw(self, args: Iterable[Any]) -> None:
-        """A call of a training pass with these arguments."""
-        if not torch.is_grad_enabled():
-            return
-        for at in args:
-            if isinstance(at, Tensor):
-                if id(at) in self.unused:
-                    self.unused.discard(id(at))
-                    self._change(id(at), used=True)
-            elif isinstance(at, list | tuple):
-                self.saw(at)
+        """A call with these arguments."""
+        training = torch.is_grad_enabled()
+        for at in _tensors(args):
+            if not training and id(at) in self._known:
+                self._apart.add(id(at))
+            elif id(at) in self.unused:
+                self.unused.discard(id(at))
+                self._change(id(at), used=True)
+
+    def passed(self, func: Callable[..., Any], args: Iterable[Any], result: Any) -> None:
+        """What a call made of its arguments: perhaps something without their history."""
+        if isinstance(result, Tensor):
+            ends = not result.requires_grad and not _is_likeness(func)
+        else:
+            ends = getattr(func, "__name__", "") in _LEAVES
+        if ends:
+            for at in _tensors(args):
+                self.reached(at)
+
+    def reached(self, tensor: Tensor) -> None:
+        """The loss, or the last that has the history of what it is computed from."""
+        if self.without and tensor.grad_fn is not None:
+            self._cut |= self.without.intersection(map(id, graph.leaves(tensor.grad_fn)))
 
     def take(self) -> tuple[NewParameter, ...]:
         """Hand over those of which something is new."""
@@ -89,8 +118,22 @@ class Parameters:
             if before is None:
                 self.unused.add(id(at))
             if optimized and at.requires_grad:
-                self._without.add(id(at))
+                self.without.add(id(at))
 
     def _change(self, key: int, **what: Any) -> None:
         self._known[key] = replace(self._known[key], **what)
         self._changed[key] = None
+
+
+def _tensors(args: Iterable[Any]) -> Iterator[Tensor]:
+    for at in args:
+        if isinstance(at, Tensor):
+            yield at
+        elif isinstance(at, list | tuple):
+            yield from _tensors(at)
+
+
+def _is_likeness(func: Callable[..., Any]) -> bool:
+    """Whether a function takes of a tensor its shape and kind alone, as `zeros_like`."""
+    name = getattr(func, "__name__", "")
+    return name.endswith("_like") or name.startswith("new_")

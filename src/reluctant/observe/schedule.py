@@ -52,11 +52,11 @@ class Schedule:
     def paid(self, step: int, seconds: float) -> None:
         """Account for the observation of `step`, which took `seconds`."""
         self.spent += seconds
+        # The next one is expected to cost as much as the dearer of the last two or so; the first
+        # includes what is done only once.
+        self._cost = max(seconds, self._cost / 2) if self._samples else seconds / 2
         self._samples += 1
         self._last = step
-        # The next one is expected to cost as much as the dearer of the last two or so: the
-        # first includes what is done only once.
-        self._cost = max(seconds, self._cost / 2)
 
     def _expected(self) -> float:
         """What observation will have cost after one more sample, drawn out a little."""

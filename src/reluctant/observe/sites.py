@@ -196,8 +196,20 @@ class SiteMode(TorchFunctionMode):
         take.calls += 1
         if not self._looking or take.seconds > MOST_SECONDS:
             return func(*args, **kwargs)
-        if self._parameters.unused and getattr(func, "__name__", "") not in _ATTRIBUTE:
-            self._parameters.saw(args)
+        parameters = self._parameters
+        if not (parameters.unused or parameters.without):
+            return self._pass_on(func, args, kwargs)
+        if getattr(func, "__name__", "") not in _ATTRIBUTE:
+            parameters.saw(args)
+        result = self._pass_on(func, args, kwargs)
+        if parameters.without:
+            with self._guard, _PLAINLY():
+                parameters.passed(func, args, result)
+        return result
+
+    def _pass_on(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
         if func in KNOWN:
             return self._activation(func, args, kwargs)
         if func in LOSSES:
@@ -216,6 +228,7 @@ class SiteMode(TorchFunctionMode):
             loss = args[0]
             if _is_plain(loss) and loss.numel() == 1:
                 self._take.losses.append(loss.detach())
+                self._parameters.reached(loss)
             if _is_plain(loss) and self._take.new_sites:
                 self._trace(loss)
         self._take.seconds += perf_counter() - began

@@ -114,7 +114,7 @@ CREATE TABLE parameter (          -- Parameter
   shape     TEXT NOT NULL,        -- a JSON list
   optimized INTEGER NOT NULL,     -- 1 if an optimizer has it
   wanted    INTEGER NOT NULL,     -- 1 if it asks for gradients
-  used      INTEGER NOT NULL,     -- 1 if a training pass was seen to compute with it
+  used      INTEGER NOT NULL,     -- 1 if a training pass computes with it and keeps the result
   gradient  INTEGER,              -- the first sample in which it had a gradient
   PRIMARY KEY (root, name)
 );
