@@ -183,6 +183,57 @@ def test_the_worst_comes_first() -> None:
     assert diagnose(run).verdict == "error"
 
 
+# A loss that fell, and has risen again since.
+BACK = [2.3, 1.5, 0.9, 0.6, *[0.5] * 10, *[0.9] * 6]
+
+
+@pytest.mark.parametrize(
+    ("since", "stopped", "losses", "severity"),
+    [
+        (8, 6, BACK, Severity.WARNING),
+        (8, 4, BACK, Severity.NOTE),
+        (8, 6, None, Severity.NOTE),
+        (0, 6, BACK, Severity.NOTE),  # born so: not what made the loss rise
+    ],
+)
+def test_units_that_stop_while_the_loss_rises_again(
+    since: int, stopped: int, losses: Any, severity: Severity
+) -> None:
+    run = a_run(sites={1: dying(since, stopped, 4.0)}, losses=losses, head={})
+    assert only(run, "dead-units").severity is severity
+
+
+def test_less_silence_is_enough_of_units_that_stopped_together() -> None:
+    """Forty inputs tell of a rate below 8 %: too little for one unit, but not for half a layer."""
+
+    def in_small_batches(losses: Any) -> Run:
+        run = a_run(sites={1: dying(18, 10, 4.0)}, losses=losses, head={})
+        series = run.series.site(1)
+        tenth = {name: getattr(series, name) // 10 for name in ("fired", "inputs", "values")}
+        run.series.sites[1] = replace(series, **tenth)  # type: ignore[attr-defined]
+        return run
+
+    assert not named(in_small_batches(None), "dead-units")
+    found = only(in_small_batches(BACK), "dead-units")
+    assert found.units is not None
+    assert found.units.count == 10
+    assert found.severity is Severity.WARNING
+    assert 0.07 < evidence(found, "firing-rate-below") < 0.08
+
+
+def test_data_that_grow_while_the_network_learns() -> None:
+    sizes = np.linspace(1.0, 8.0, 20)
+    finding = only(a_run(fed={"std": sizes}, head={}), "input-scale")
+    assert finding.severity is Severity.WARNING
+    assert "grown from a size of 1.4 to" in finding.cause.text
+    assert not named(a_run(fed={"std": sizes / 20}, head={}), "input-scale")
+    assert not named(a_run(fed={"std": np.linspace(1.0, 4.0, 20)}, head={}), "input-scale")
+
+
+def named(run: Run, slug: str) -> list[Finding]:
+    return [at for at in diagnose(run).findings if at.slug == slug]
+
+
 def check_complete(finding: Finding) -> None:
     """It can be shown to a person: a cause in a sentence, a remedy, slugs that can be links."""
     for slug in (finding.slug, finding.cause.slug, *(at.slug for at in finding.remedies)):

@@ -24,7 +24,9 @@ def examine(reading: Reading) -> Iterator[Finding]:
 
 def _severity(reading: Reading, slug: str, found: Sequence[Parameter], share: float) -> Severity:
     if slug == "detached":
-        # An optimizer was given what it cannot train: nobody means that.
+        # An optimizer was given what it cannot train: few mean that, and theirs learn without.
+        if reading.progress.learnt:
+            return Severity.NOTE
         return Severity.ERROR if reading.stalled else Severity.WARNING
     if slug == "unused" and share >= MOST and not reading.progress.learnt:
         # Most of what an optimizer was given does not take part.

@@ -105,6 +105,12 @@ class Progress:
         return (first - last) / max(abs(first), 1e-12)
 
     @cached_property
+    def risen(self) -> bool:
+        """Whether the loss at the end lies above what it was at its lowest."""
+        last, lowest = self.last, self.lowest
+        return last is not None and lowest is not None and last - lowest > FALL * abs(lowest)
+
+    @cached_property
     def noisy(self) -> bool:
         """Whether noise hides where the loss is going."""
         steps, losses = self._known

@@ -63,6 +63,11 @@ class Deaths:
         return float(self.dead.mean()) if self.dead.size else 0.0
 
     @property
+    def stopped(self) -> float:
+        """The dead that fired at first, as a share of all."""
+        return self.share - float(self.born.mean()) if self.dead.size else 0.0
+
+    @property
     def born(self) -> Mask:
         """The dead that were never seen to fire."""
         return np.asarray(self.dead & (self.since == 0))
@@ -78,6 +83,7 @@ class SiteReading:
     series: SiteSeries
     steps: Ints  # of each sample of the series
     rows: LayerSeries | None
+    rare: float | None = None  # a firing rate below which a unit is dead; None for `deaths`' own
 
     @property
     def label(self) -> str:
@@ -93,7 +99,7 @@ class SiteReading:
         """
         finite = np.isfinite(self.series.mean).all(axis=1)
         known = self.series if finite.all() else head(self.series, int(np.argmin(finite)))
-        return deaths(known) if self.function.switches_off else saturations(known)
+        return deaths(known, self.rare) if self.function.switches_off else saturations(known)
 
     @cached_property
     def recent(self) -> slice:
@@ -137,8 +143,8 @@ def _logistic(at: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(np.clip(-1.0 * at, -500, 500))))
 
 
-def deaths(series: SiteSeries) -> Deaths:
-    """Tell the dead from those that merely fire rarely.
+def deaths(series: SiteSeries, rare: float | None = None) -> Deaths:
+    """Tell the dead from those that merely fire rarely: on less than `rare` of the inputs.
 
     A unit that fired before is dead if its silence at the end is longer than chance allows: k
     inputs spread at random over all leave a share g at the end free of them with probability
@@ -162,7 +168,8 @@ def deaths(series: SiteSeries) -> Deaths:
     stopped = heard * np.log1p(-np.minimum(silent / inputs, 1 - 1e-12))
     never_began = silent * np.log1p(-np.clip(min(usual, RARE), 1e-9, 1.0))
     chance = np.where(since > 0, stopped, never_began)
-    rare = RARE_TOGETHER if np.mean(~alive) >= NEARLY_ALL else RARE
+    if rare is None:
+        rare = RARE_TOGETHER if np.mean(~alive) >= NEARLY_ALL else RARE
     unheard = firing_bound(silent) <= rare
     return Deaths(~alive & unheard & (chance < log(MISTAKE / units)), since, silent)
 

@@ -1,14 +1,15 @@
 """`input-scale` and `uncentred-activations`: numbers too large, or all on one side of zero."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reluctant.diagnosis.progress import recent
 from reluctant.diagnosis.reading import Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
-from reluctant.record.run import Floats, Layer
+from reluctant.record.run import Floats, InputSeries, Layer
 from reluctant.words import number
 
 # Initialisations are made for inputs of size one. At ten times that the first pre-activations are
@@ -18,6 +19,10 @@ LARGE = 10.0
 
 # At a hundredth the first layer's gradient is a hundredth too.
 SMALL = 0.01
+
+# At so many times the size that the first steps saw, and above one, it is another input than the
+# one that was learnt.
+GREW = 5.0
 
 # Features whose spreads differ by more than this cannot share a learning rate.
 UNEVEN = 1e3
@@ -40,12 +45,18 @@ class Scale:
     mean: float
     std: float
     ratio: float  # of the largest and the smallest spread of a feature
+    before: float | None = None  # the size at first, where it has grown since
 
     @property
     def fault(self) -> str | None:
         """In words; None if there is nothing to say."""
         if not self.std > 0:
             return None
+        if self.before is not None:
+            return (
+                f"its numbers have grown from a size of {number(self.before)} to one of "
+                f"{number(self.size)}, where layers expect about one"
+            )
         if self.size >= LARGE and self.ratio < UNEVEN:
             return f"its numbers are of size {number(self.size)}, where layers expect about one"
         if self.ratio >= UNEVEN:
@@ -61,23 +72,34 @@ class Scale:
 
 
 def scale(reading: Reading, layer: Layer) -> Scale | None:
-    """The scale of what a layer is fed; None if something is trained before it."""
-    series = reading.run.series.fed(layer.index)
-    if not len(series.samples):
-        return None
+    """The scale of what a layer is fed; None if something is trained before it.
 
+    Over all samples, as those of one batch may be alike; at the end, where it has grown till then.
+    """
+    series = reading.run.series.fed(layer.index)
+    whole = _scale(series, slice(None))
+    if whole is None or whole.fault is not None:
+        return whole
+    late = _scale(series, recent(reading.run.steps[series.samples]))
+    first = _scale(series, slice(0, 3))
+    if late is None or first is None or late.size < max(GREW * first.size, 1.0):
+        return whole
+    return replace(late, before=first.size)
+
+
+def _scale(series: InputSeries, part: slice) -> Scale | None:
     def middle(values: Floats) -> float:
         finite = values[np.isfinite(values)]
         return float(np.median(finite)) if finite.size else float("nan")
 
-    # Over all samples: where examples come in order, those of one batch are alike.
-    known = np.isfinite(series.mean) & np.isfinite(series.std)
+    means, stds = series.mean[part], series.std[part]
+    known = np.isfinite(means) & np.isfinite(stds)
     if not known.any():
         return None
-    mean = float(series.mean[known].mean())
-    std = float(np.sqrt(np.square(series.std[known]).mean() + series.mean[known].var()))
-    least = middle(series.least)
-    ratio = middle(series.most) / least if least > 0 else 1.0
+    mean = float(means[known].mean())
+    std = float(np.sqrt(np.square(stds[known]).mean() + means[known].var()))
+    least = middle(series.least[part])
+    ratio = middle(series.most[part]) / least if least > 0 else 1.0
     return Scale(float(np.hypot(mean, std)), mean, std, ratio)
 
 
@@ -87,7 +109,7 @@ def input_scale(reading: Reading) -> Iterator[Finding]:
         found = scale(reading, layer)
         if found is None or found.fault is None:
             continue
-        severity = _severity(reading, layer)
+        severity = _severity(reading, layer, found)
         yield Finding(
             slug=INPUT_SCALE.slug,
             severity=severity,
@@ -109,11 +131,12 @@ def input_scale(reading: Reading) -> Iterator[Finding]:
         )
 
 
-def _severity(reading: Reading, layer: Layer) -> Severity:
+def _severity(reading: Reading, layer: Layer, found: Scale) -> Severity:
     """By consequence: whether the run learns, and whether the layer itself has suffered."""
     if reading.stalled:
         return Severity.ERROR
-    if reading.progress.learnt and not _hurt(reading, layer):
+    # What was learnt of small numbers is soon of no use with large ones.
+    if reading.progress.learnt and not _hurt(reading, layer) and found.before is None:
         return Severity.NOTE
     return Severity.WARNING
 

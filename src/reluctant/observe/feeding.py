@@ -27,8 +27,10 @@ PRODUCTS: dict[Callable[..., Any], tuple[int, int, int]] = {
     **{getattr(torch, name): (0, 2, -1) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
 }
 
-# What the data are like does not change: a layer's input is read in so many samples.
+# What the data are like changes seldom: after so many readings of a layer's input, only every so
+# many-th is taken.
 ENOUGH = 16
+SELDOM = 4
 
 # A spread of less than this share of a feature's size is rounding.
 ROUNDING = 1e-6
@@ -37,12 +39,13 @@ Numbers = list[Tensor]
 
 
 class Feeding:
-    """Reads what layers are fed, for as many samples as it takes."""
+    """Reads what layers are fed."""
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
         self._fed: dict[int, tuple[Tensor, Numbers]] = {}
-        self._read: dict[int, int] = {}
+        self._seen: set[int] = set()
+        self._met: dict[int, int] = {}  # in how many samples
 
     def product(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -57,9 +60,12 @@ class Feeding:
         if weight is None or not self._layers.watched(weight):
             return
         key = id(weight)
-        if key in self._fed or self._read.get(key, 0) >= ENOUGH:
+        if key in self._seen:
             return
-        self._read[key] = self._read.get(key, 0) + 1
+        self._seen.add(key)
+        count = self._met[key] = self._met.get(key, 0) + 1
+        if count > ENOUGH and count % SELDOM:
+            return
         with torch.no_grad():
             # An example alone has no batch in front of its features.
             batched = x if x.dim() > (2 if dim == 1 else 1) else x.unsqueeze(0)
@@ -69,6 +75,7 @@ class Feeding:
         """Hand over what was read since the last time, by the layer's number."""
         # Only now: a model is named after it has been called, and its layers with it.
         taken, self._fed = self._fed, {}
+        self._seen.clear()
         return {
             self._layers.of(weight).definition.index: numbers for weight, numbers in taken.values()
         }
