@@ -8,6 +8,7 @@ import pytest
 from tests.records import INPUTS, a_run
 
 from reluctant.diagnosis import diagnose
+from reluctant.diagnosis.progress import Progress
 from reluctant.diagnosis.reading import Reading
 from reluctant.record.finding import Finding, Severity
 from reluctant.record.run import Parameter, Run
@@ -393,3 +394,37 @@ def test_a_mutant_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dead, "MOST", 0.1)
     with pytest.raises(AssertionError):
         test_some_dead_in_a_network_that_learns_are_a_note(4)
+
+
+def recurrent(factor: float, losses: Any) -> Run:
+    """One layer that feeds itself: six calls, each of which leaves so much of the gradient."""
+    sites = {}
+    for call in range(6):
+        out = 1e-2 * factor ** (5 - call)
+        sites[call] = {"gradient_out": out, "gradient_in": 0.5 * out}
+    run = a_run(depth=6, function="tanh", sites=sites, losses=losses)
+    layer = replace(run.layers[0], name="step", inputs=tuple(range(6)))
+    calls = tuple(replace(site, name=f"Net:tanh#{site.index}", layer=0) for site in run.sites)
+    return replace(run, layers=(layer, run.layers[6]), sites=calls)
+
+
+def test_a_gradient_that_does_not_reach_back_in_time() -> None:
+    finding = only(recurrent(0.4, FLAT), "vanishing-gradient")
+    assert (finding.severity, finding.layer) == (Severity.ERROR, "step")
+    assert finding.cause.text.startswith("Back through time")
+    assert evidence(finding, "slope-factor") == pytest.approx(0.5)
+    assert evidence(finding, "weight-factor") == pytest.approx(0.8)
+    assert finding.cause.slug == "depth"
+
+
+def test_what_is_forgotten_in_a_run_that_learns_may_not_matter() -> None:
+    for run in (recurrent(0.4, None), recurrent(0.9, FLAT)):
+        assert "vanishing-gradient" not in [at.slug for at in diagnose(run).findings]
+
+
+def test_a_loss_function_that_is_lost_in_the_loss_says_nothing_of_it() -> None:
+    """A penalty that runs away: what torch's loss function says is no longer what is learnt."""
+    away = [-(10.0**at) for at in np.linspace(0, 4, 20)]
+    progress = Progress(a_run(losses=away, head={"loss": 0.1}))
+    assert progress.excess is None
+    assert Progress(a_run(losses=[0.2] * 20, head={"loss": 0.1})).learnt

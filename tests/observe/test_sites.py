@@ -318,3 +318,38 @@ def test_unrolled_loops_do_not_become_a_site_a_turn(watched: Watched) -> None:
     run = watched(lambda: train(Unrolled(), torch.randn(5, 4), steps=1))
     assert len(run.sites) == 9
     assert sum(int(run.series.site(site.index).values[0]) for site in run.sites) == 30 * 5
+
+
+class Loop(nn.Module):
+    """Two layers by turns, each with the same function, more often than calls are told apart."""
+
+    def __init__(self, layers: int, turns: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(5 + at, 6 + at) for at in range(layers))
+        self.back = nn.Linear(5 + layers, 5)
+        self.turns = turns
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.turns):
+            for layer in self.layers:
+                x = F.relu(layer(x))
+            x = self.back(x)
+        return x
+
+
+def test_calls_on_many_layers_are_told_apart_in_one_forward(watched: Watched) -> None:
+    run = watched(lambda: train(Loop(20, 1), torch.randn(4, 5)))
+    assert [at.layer for at in run.sites] == list(range(20))
+    for site in run.sites:
+        assert site.units == run.layers[site.index].units
+        assert run.series.site(site.index).inputs.tolist() == [4, 4]
+
+
+def test_calls_of_an_unrolled_loop_come_together_by_layer(watched: Watched) -> None:
+    run = watched(lambda: train(Loop(2, 30), torch.randn(4, 5)))
+    assert [at.layer for at in run.sites] == [0, 1] * 5
+    seen = {0: 0, 1: 0}
+    for site in run.sites:
+        assert site.layer is not None
+        seen[site.layer] += int(run.series.site(site.index).inputs.sum())
+    assert seen == {0: 240, 1: 240}

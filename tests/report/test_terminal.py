@@ -72,6 +72,7 @@ def test_many_layers_are_shortened_around_the_findings() -> None:
     text = rendered(run)
     assert "layer50" in text
     assert "more layers without findings" in text
+    assert "units" in text  # the columns keep their room
     assert len(text.splitlines()) < 60
     assert "layer42 " in rendered(run, whole=True)
 

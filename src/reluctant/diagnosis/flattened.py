@@ -13,8 +13,8 @@ from reluctant.words import number, percent
 # three, and at three fifths they spread so far that the slope in between hardly matters.
 FLATTENED = 0.6
 
-# A layer that began with so much of what it ends with was born so.
-BORN = 0.75
+# A layer that began with most of what it ends with was born so.
+BORN = 0.5
 
 
 def is_flattened(site: SiteReading, when: slice) -> bool:

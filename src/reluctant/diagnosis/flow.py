@@ -1,6 +1,6 @@
 """`vanishing-gradient` and `exploding-gradient`: how the gradient changes on its way back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log10
 
@@ -86,19 +86,35 @@ def chains(reading: Reading, part: slice | None = None) -> Iterator[Chain]:
         if site.layer is not None:
             roots.setdefault(site.sites[0].root, []).append(site)
     for sites in roots.values():
-        out, into = [], []
-        for site in sites:
-            when = site.recent if part is None else part
-            series = site.series
-            out.append(_typical(_norm(series.gradient_out, series)[when]))
-            into.append(_typical(_norm(series.gradient_in, series)[when]))
-        known = [position for position, value in enumerate(out) if np.isfinite(value)]
-        if len(known) >= SITES:
-            yield Chain(
-                tuple(sites[position] for position in known),
-                np.array(out)[known],
-                np.array(into)[known],
-            )
+        yield from _chain(sites, part)
+
+
+def through_time(reading: Reading) -> Iterator[Chain]:
+    """One chain for each layer that feeds itself: the calls of its function one after another.
+
+    A last site that stands for all later calls comes as one of them, for the gradient at its end.
+    """
+    for site in reading.sites:
+        own = {at.index for at in site.sites}
+        if site.layer is not None and own.intersection(site.layer.inputs):
+            yield from _chain(reading.calls(site), None)
+
+
+def _chain(sites: Sequence[SiteReading], part: slice | None) -> Iterator[Chain]:
+    """The chain of those sites whose gradient is known, if they are enough to be one."""
+    out, into = [], []
+    for site in sites:
+        when = site.recent if part is None else part
+        series = site.series
+        out.append(_typical(_norm(series.gradient_out, series)[when]))
+        into.append(_typical(_norm(series.gradient_in, series)[when]))
+    known = [position for position, value in enumerate(out) if np.isfinite(value)]
+    if len(known) >= SITES:
+        yield Chain(
+            tuple(sites[position] for position in known),
+            np.array(out)[known],
+            np.array(into)[known],
+        )
 
 
 def _typical(values: Floats) -> float:
@@ -140,6 +156,44 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
                 *evidence,
             ),
             remedies=_VANISHING_REMEDIES[cause.slug],
+        )
+    yield from _forgotten(reading)
+
+
+def _forgotten(reading: Reading) -> Iterator[Finding]:
+    """A run that learns nothing, and in which the gradient does not reach back in time.
+
+    Of one that learns it proves nothing: what came long ago may not matter.
+    """
+    for chain in through_time(reading) if reading.stalled else ():
+        if not chain.ratio < FAINT_STALLED:
+            continue
+        first, last = chain.sites[0], chain.sites[-1]
+        apart = chain
+        if int(last.series.values.sum()) > int(first.series.values.sum()):
+            apart = Chain(chain.sites[:-1], chain.out[:-1], chain.into[:-1])
+        text = (
+            f"Back through time, from the last calls of {last.label} to the first, the gradient's "
+            f"norm falls from {number(float(chain.out[-1]))} to {number(float(chain.out[0]))}: at "
+            f"each step {first.function.name}'s slope leaves a factor of {number(apart.slope)} and "
+            f"the weights one of {number(apart.gain)}."
+        )
+        yield Finding(
+            slug=VANISHING.slug,
+            severity=Severity.ERROR,
+            layer=first.label,
+            units=None,
+            first_step=_first_step(chain),
+            cause=Cause("weight-scale" if apart.gain <= FACTOR else "depth", text),
+            evidence=(
+                *_ends(chain),
+                Evidence("slope-factor", apart.slope, "a step"),
+                Evidence("weight-factor", apart.gain, "a step"),
+            ),
+            remedies=(
+                Remedy("gate", "use a gated layer (GRU, LSTM), its forget gate open at the start"),
+                Remedy("rescale", "start from an orthogonal recurrent matrix"),
+            ),
         )
 
 

@@ -20,6 +20,9 @@ FALL = 0.1
 WORTHLESS = 0.97
 LEARNT = 0.7
 
+# A loss function speaks for the whole loss if its part of it is at least this.
+PART = 0.1
+
 # A loss whose noise is larger than this share of its size tells by its trend next to nothing: so
 # it is with a policy's, or where what is learnt moves what is to be learnt.
 NOISY = 0.5
@@ -85,7 +88,8 @@ class Progress:
     def excess(self) -> float | None:
         """The loss at the end by that of the best constant answer; None if that is unknown.
 
-        It is known where one loss function of torch is called, and the same each time.
+        It is known where one loss function of torch is called, the same each time, and makes up a
+        part of the loss that is not lost in the rest.
         """
         if len(self.run.heads) != 1:
             return None
@@ -93,7 +97,11 @@ class Progress:
         late = recent(self.run.steps[series.samples])
         loss, constant = series.loss[late], series.constant[late]
         known = np.isfinite(constant) & (constant > 0) & ~np.isnan(loss)
-        return float(loss[known].mean() / constant[known].mean()) if known.any() else None
+        if not known.any() or (
+            self.last is not None and loss[known].mean() < PART * abs(self.last)
+        ):
+            return None
+        return float(loss[known].mean() / constant[known].mean())
 
     @cached_property
     def fall(self) -> float | None:

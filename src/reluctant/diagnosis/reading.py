@@ -237,6 +237,10 @@ class Reading:
             rows=self.layer(layer) if layer is not None and first.aligned else None,
         )
 
+    def calls(self, site: SiteReading) -> tuple[SiteReading, ...]:
+        """Each call of the function by itself, in the order of time."""
+        return tuple(self._read([at]) for at in site.sites)
+
     def layer(self, layer: Layer) -> LayerSeries | None:
         """The layer's rows over time; None if no optimizer was seen to change it."""
         if layer.index not in self._rows:

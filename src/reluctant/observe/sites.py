@@ -45,7 +45,8 @@ PASSING_SECONDS = 1.5e-6
 MOST_SECONDS = 5.0
 
 # Calls of one function in one module are told apart up to this many between two backward passes:
-# enough for a module used several times, and an unrolled loop does not become a site a turn.
+# enough for a module used several times, and an unrolled loop does not become a site a turn. Later
+# calls are told apart by the layers that feed them.
 MOST_CALLS = 8
 
 _CALL_IMPL = nn.Module._call_impl.__code__
@@ -324,14 +325,21 @@ class SiteMode(TorchFunctionMode):
         name = call.activation.name
         turn = self._calls.get((root, path, name, training), 0)
         self._calls[root, path, name, training] = turn + 1
-        key = (root, path, name, min(turn, MOST_CALLS))
+        key = (root, path, name, turn if turn < MOST_CALLS else self._fed_by(z))
         met = self._sites.get(key)
         if met is None:
-            met = self._sites[key] = self._first(call, z, key)
+            where = f"{path}:{name}" + (f"#{turn}" if turn else "")
+            met = self._sites[key] = self._first(call, z, root, where)
         return met, training
 
-    def _first(self, call: Call, z: Tensor, key: tuple[str, str, str, int]) -> Met:
-        root, path, name, turn = key
+    def _fed_by(self, z: Tensor) -> int:
+        """A number below zero for the layer that feeds a call."""
+        feed = graph.feed(z)
+        if feed is None or not self._layers.watched(feed.weight):
+            return -1
+        return -2 - self._layers.of(*feed[:3]).definition.index
+
+    def _first(self, call: Call, z: Tensor, root: str, name: str) -> Met:
         function = self._function(call)
         feed = graph.feed(z)
         known = feed is not None and self._layers.watched(feed.weight)
@@ -341,7 +349,7 @@ class SiteMode(TorchFunctionMode):
         self._take.new_sites.append(
             NewSite(
                 index,
-                name=f"{path}:{name}" + (f"#{turn}" if turn else ""),
+                name=name,
                 root=root,
                 function=function.index,
                 layer=layer.index if layer is not None else None,

@@ -103,7 +103,7 @@ def _heading(run: Run, diagnosis: Diagnosis) -> Text:
 # -- layers -----------------------------------------------------------------------------------
 
 
-def _layers(diagnosis: Diagnosis, whole: bool) -> Table:
+def _layers(diagnosis: Diagnosis, whole: bool) -> Group:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for title, side in (
         ("layer", "left"),
@@ -120,9 +120,11 @@ def _layers(diagnosis: Diagnosis, whole: bool) -> Table:
     shown, hidden = _shown(diagnosis.layers, found, whole)
     for line in shown:
         table.add_row(*_cells(line, top, found.get(line.name)))
-    if hidden:
-        table.add_row(Text(f"… and {plural(hidden, 'more layer')} without findings", "dim"))
-    return table
+    if not hidden:
+        return Group(table)
+    # Below the table: in it, its length would take the room of the columns.
+    rest = Text(f"… and {plural(hidden, 'more layer')} without findings", "dim")
+    return Group(table, rest)
 
 
 def _shown(
