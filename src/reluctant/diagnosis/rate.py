@@ -29,6 +29,7 @@ class Largest(NamedTuple):
     layer: str
     step: int
     share: float  # of the samples in which that layer's ratio was outsized
+    again: bool  # whether it was so in more than one
 
 
 # Weights that have gone no further than this share of their size, were all steps in one direction,
@@ -58,7 +59,8 @@ def too_high(reading: Reading) -> Iterator[Finding]:
     if not reading.stalled:
         fall = reading.progress.fall
         thrown = peak is not None and peak > THROWN * abs(first)
-        poor = reading.stalled is False and fall is not None and fall < FELL
+        # Once is no rate: Adam's first step goes as far as it can, whatever the gradient.
+        poor = largest.again and reading.stalled is False and fall is not None and fall < FELL
         if reading.progress.learnt or not (thrown or poor):
             return
         severity = Severity.WARNING
@@ -111,8 +113,9 @@ def _largest(reading: Reading) -> Largest | None:
         at = int(np.argmax(ratios))
         if found is None or ratios[at] > found.value:
             step = reading.run.samples[rows.samples[known][at]].step
-            share = float(np.mean(ratios >= OUTSIZED))
-            found = Largest(float(ratios[at]), layer.name, step, share)
+            outsized = ratios >= OUTSIZED
+            share, again = float(np.mean(outsized)), int(outsized.sum()) > 1
+            found = Largest(float(ratios[at]), layer.name, step, share, again)
     return found
 
 
