@@ -7,6 +7,7 @@ import numpy as np
 
 from reluctant.diagnosis import causes, flattened
 from reluctant.diagnosis.reading import (
+    MOST,
     NEARLY_ALL,
     RARE_TOGETHER,
     Reading,
@@ -17,9 +18,8 @@ from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Evidence, Finding, Severity
 
 # A layer with half of its units is a network of another width, which may learn as well: half
-# are many only where the loss does not fall. Where it does, it takes two thirds.
+# are many only where the loss does not fall. Where it does, it takes `MOST`.
 HALF = 0.5
-MOST = 2 / 3
 
 # Networks that start well lose 15 to 30 % of a layer and learn all the same. With a quarter lost on
 # the way and a loss that has risen again, what was lost is the first suspect.

@@ -6,7 +6,7 @@ from math import log10
 
 import numpy as np
 
-from reluctant.diagnosis.reading import NEARLY_ALL, Reading, SiteReading
+from reluctant.diagnosis.reading import MOST, Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats, SiteSeries
@@ -130,7 +130,7 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
         if not chain.ratio < faint:
             continue
         off = [site for site in chain.sites if site.function.switches_off]
-        dead = [site for site in off if site.stuck.share >= NEARLY_ALL]
+        dead = [site for site in off if site.stuck.share >= MOST]
         cause, evidence = _why_vanishing(chain, dead)
         starved = [
             site
@@ -205,7 +205,7 @@ def _why_vanishing(chain: Chain, dead: list[SiteReading]) -> tuple[Cause, tuple[
     )
     if dead:
         names = ", ".join(site.label for site in dead)
-        return Cause("dead-layer", f"{lead}: all units or nearly all of {names} are dead."), ()
+        return Cause("dead-layer", f"{lead}: most units of {names} are dead."), ()
     slope, gain = chain.slope, chain.gain
     evidence = (
         Evidence("slope-factor", slope, "a layer"),

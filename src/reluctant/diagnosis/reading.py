@@ -27,6 +27,9 @@ RARE = 0.02
 # heard from on less than a tenth of the inputs is no layer to the others.
 RARE_TOGETHER = 0.1
 
+# With two thirds of its units dead, a layer is no longer the one that was meant.
+MOST = 2 / 3
+
 # With this share of its units dead, what passes a layer is a handful of features.
 NEARLY_ALL = 0.95
 
