@@ -179,6 +179,34 @@ def test_what_is_put_by_tells_what_is_read_at_once_tells(monkeypatch: pytest.Mon
             torch.testing.assert_close(got.high, whole.amax(0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(50, 7), (11, 7, 3, 5), (3, 4, 5, 7)])
+def test_blocks_tell_what_the_whole_tells(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    """Whatever the last block's size, and where the examples differ from one to the next."""
+    axis = shape.index(7)
+    drift = torch.arange(shape[0]).view(-1, *[1] * (len(shape) - 1))
+    z = (torch.randn(shape) + drift - 1).to(dtype)
+    over = [at for at in range(len(shape)) if at != axis]
+    whole = z.double()
+    for block in (1, 50, 100, 10_000):
+        monkeypatch.setattr(probes, "BLOCK", block)
+        shelf, seen, back = probes.Shelf(), probes.Activity(), probes.Gradient()
+        shelf.activity(z, axis, 1, CATALOGUE["relu"].flat_regions(), seen)
+        shelf.gradient(z, axis, 1, back)
+        shelf.settle()
+        assert seen.fired.tolist() == (z > 0).sum(over).tolist()
+        for got, expected in (
+            (seen.mean, whole.mean(over)),
+            (seen.variance, whole.var(over, correction=0)),
+            (seen.low, whole.amin(over)),
+            (seen.high, whole.amax(over)),
+            (back.square, whole.square().mean(over)),
+        ):
+            torch.testing.assert_close(got.double(), expected, rtol=2e-6, atol=2e-6)
+
+
 def test_what_is_put_by_may_be_overwritten() -> None:
     shelf, seen = probes.Shelf(), probes.Gradient()
     gradient = torch.randn(3, 4)

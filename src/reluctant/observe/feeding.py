@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reluctant.observe import graph
 from reluctant.observe.layers import Layers
-from reluctant.observe.probes import by_unit
+from reluctant.observe.probes import by_unit, wide
 from reluctant.record.observation import InputRow
 
 # Functions that multiply an input by a weight: where those stand among the arguments, and in
@@ -110,7 +110,7 @@ def _trained(weight: Any) -> Tensor | None:
 
 def _numbers(x: Tensor, axis: int) -> Numbers:
     """As `InputSeries` has them."""
-    values = by_unit(x, axis)
+    values = wide(by_unit(x, axis))
     low, high = values.aminmax()
     std, mean = torch.std_mean(values, dim=(0, 2)[: values.dim() - 1], correction=0)
     varies = std > ROUNDING * mean.abs().clamp(min=1e-30)

@@ -14,6 +14,11 @@ Array = Any  # NDArray[Any], or None
 # of a large batch tells the same, and keeps a sampled step cheap.
 MOST_VALUES = 4_000_000
 
+# On the CPU a larger tensor is read so many numbers at a time: they stay in the cache from one call
+# to the next, and scratch is small and used again. The memory for more of it comes page by page,
+# which takes longer than the reading.
+BLOCK = 1 << 20
+
 # A tensor of up to so many numbers is put by, to be read together with others of its shape: the
 # calls to read it would cost more than the reading. So many numbers are put by in all.
 SMALL = 1 << 16
@@ -36,7 +41,11 @@ def by_unit(values: Tensor, axis: int, step: int = 1) -> Tensor:
     stride = -(-values.numel() // MOST_VALUES)
     if stride > 1:
         values = values[:: min(stride, values.shape[0])]
-    # Half precision is widened: its sums would overflow. Integers are none of ours.
+    return values
+
+
+def wide(values: Tensor) -> Tensor:
+    """The same in at least float32: sums in half precision would overflow."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
@@ -122,8 +131,9 @@ class Shelf:
         """Read what was put by."""
         put_by, self._put_by, self._numbers = self._put_by, {}, 0
         for (*_, flat), waiting in put_by.items():
-            pieces = [values for values, _ in waiting]
-            _read(torch.stack(pieces), flat, [give for _, give in waiting])
+            pieces, receivers = zip(*waiting, strict=True)
+            together = torch.stack(pieces) if len(pieces) > 1 else pieces[0].unsqueeze(0)
+            _read(together, flat, receivers)
 
     def _read(self, values: Tensor, flat: Intervals | None, give: Callable[..., None]) -> None:
         size = values.numel()
@@ -151,22 +161,56 @@ def _over(values: Tensor) -> tuple[int, ...]:
     return (1,) if values.dim() == 3 else (1, 3)
 
 
-def _squares(values: Tensor) -> Iterator[Tensor]:
-    yield values.square().mean(_over(values))
+def _blocks(values: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The examples in blocks, in at least float32, each with scratch of its shape.
+
+    None stands for scratch that torch is to make: all is one block where a call costs more.
+    """
+    count = -(-values.numel() // BLOCK) if values.device.type == "cpu" else 1
+    if count == 1:
+        yield wide(values), None
+        return
+    scratch = widened = None
+    for block in values.tensor_split(min(count, values.shape[1]), 1):  # the largest first
+        if scratch is None:
+            scratch = torch.empty_like(wide(block))
+            widened = torch.empty_like(scratch) if scratch.dtype != block.dtype else None
+        examples = slice(block.shape[1])
+        if widened is not None:
+            block = widened[:, examples].copy_(block)
+        yield block, scratch[:, examples]
 
 
-def _moments(values: Tensor, flat: Intervals) -> Iterator[Tensor]:
+def _squares(values: Tensor) -> tuple[Tensor]:
+    over = _over(values)
+    sums = [torch.square(block, out=scratch).sum(over) for block, scratch in _blocks(values)]
+    total = torch.stack(sums).sum(0) if len(sums) > 1 else sums[0]
+    return (total / (values[0].numel() // values.shape[2]),)
+
+
+def _moments(values: Tensor, flat: Intervals) -> tuple[Tensor, ...]:
     """`fired`, `mean`, `variance`, `low`, `high` of `Activity`, each (K, U)."""
+    sizes, parts = [], []
+    for block, scratch in _blocks(values):
+        sizes.append(block.shape[1])
+        parts.append(_of_block(block, flat, scratch))
+    if len(parts) == 1:
+        return parts[0]
+    fired, means, variances, low, high = map(torch.stack, zip(*parts, strict=True))
+    shares = means.new_tensor(sizes).view(-1, 1, 1) / values.shape[1]
+    mean = (shares * means).sum(0)
+    variance = (shares * (variances + (means - mean).square())).sum(0)
+    return fired.sum(0), mean, variance, low.amin(0), high.amax(0)
+
+
+def _of_block(values: Tensor, flat: Intervals, scratch: Tensor | None) -> tuple[Tensor, ...]:
     over = _over(values)
     # In two passes and one scratch: on the CPU fifteen times as fast as torch.var_mean.
     mean = values.mean(over, keepdim=True)
-    scratch = values - mean
+    scratch = torch.sub(values, mean, out=scratch)
     variance = scratch.square_().mean(over)
-    yield _fired(values, flat, scratch)
-    yield mean.view_as(variance)
-    yield variance
-    yield values.amin(over)
-    yield values.amax(over)
+    fired = _fired(values, flat, scratch)
+    return fired, mean.view_as(variance), variance, values.amin(over), values.amax(over)
 
 
 def _fired(values: Tensor, flat: Intervals, scratch: Tensor) -> Tensor:
