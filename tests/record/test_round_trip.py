@@ -20,9 +20,16 @@ from tests.record.observations import HIDDEN, LAST, RELU, SITE, observation, wri
 from reluctant.record import folder
 from reluctant.record.blobs import pack, pack_counts, unpack, unpack_counts
 from reluctant.record.info import RunInfo
-from reluctant.record.observation import LayerRow, Observation, SiteRow
+from reluctant.record.observation import (
+    HeadRow,
+    InputRow,
+    LayerRow,
+    NewParameter,
+    Observation,
+    SiteRow,
+)
 from reluctant.record.reader import load
-from reluctant.record.run import Sample
+from reluctant.record.run import Head, HeadSeries, InputSeries, Parameter, Sample
 from reluctant.record.writer import Writer
 
 UNITS = 5
@@ -125,6 +132,116 @@ def test_what_is_written_is_read(seen: list[Observation]) -> None:
                     value = getattr(row, name)
                     value = np.full(UNITS, np.nan, np.float32) if value is None else value
                     check_same(getattr(part, name)[position], value)
+
+
+def names(of: type) -> list[str]:
+    """The columns of a series."""
+    return [field.name for field in dataclasses.fields(of)][1:]
+
+
+def rows_of(series: type) -> st.SearchStrategy[tuple[float, ...]]:
+    """One sample of it: any float64, NaN where SQLite is to have NULL."""
+    number = st.floats().map(lambda value: value + 0.0)
+    return st.tuples(*[number] * len(names(series)))
+
+
+parameters = st.builds(
+    NewParameter,
+    name=st.sampled_from(["weight", "layer.bias", "größe"]),
+    root=st.just("Net"),
+    shape=st.lists(st.integers(0, 2**40), max_size=4).map(tuple),
+    optimized=st.booleans(),
+    wanted=st.booleans(),
+    used=st.booleans(),
+    first_gradient=st.none() | st.integers(0, 2**40),
+)
+heads = st.lists(
+    st.tuples(st.sampled_from(["mse_loss", "cross_entropy"]), st.none() | st.just(0), st.text()),
+    max_size=3,
+).map(lambda found: tuple(Head(at, *facts) for at, facts in enumerate(found)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), heads)
+def test_what_layers_and_losses_are_given_comes_back(
+    data: st.DataObject, heads: tuple[Head, ...]
+) -> None:
+    """With gaps: a layer or a head need not be in every sample."""
+    fed: dict[int, list[InputRow]] = {}
+    given: dict[int, list[HeadRow]] = {}
+    told: dict[str, NewParameter] = {}
+    last = data.draw(st.booleans())
+    with tempfile.TemporaryDirectory() as place:
+        with writing(path := Path(place)) as writer:
+            for index in range(3):
+                inputs = [
+                    InputRow(layer, data.draw(rows_of(InputSeries)))
+                    for layer in data.draw(st.sets(st.sampled_from([0, 1])))
+                ]
+                losses = [
+                    HeadRow(head.index, data.draw(rows_of(HeadSeries)))
+                    for head in heads
+                    if data.draw(st.booleans())
+                ]
+                new = data.draw(st.lists(parameters, max_size=3, unique_by=lambda at: at.name))
+                told |= {at.name: at for at in new}
+                fed[index], given[index] = inputs, losses
+                seen = dataclasses.replace(
+                    observation(index),
+                    parameters=tuple(new),
+                    heads=heads if index == 0 else (),
+                    outputs=(0,) if last else (),
+                    input_rows=tuple(inputs),
+                    head_rows=tuple(losses),
+                )
+                writer.write(seen)
+        run = load(path)
+        assert run.heads == heads
+        assert [at.last for at in run.sites] == [last]
+        assert sorted(run.parameters, key=lambda at: at.name) == [
+            Parameter(at.name, at.shape, at.optimized, at.wanted, at.used, at.first_gradient)
+            for _, at in sorted(told.items())
+        ]
+        for layer in (0, 1):
+            rows = {n: at.numbers for n, found in fed.items() for at in found if at.layer == layer}
+            check_series(run.series.fed(layer), rows)
+        for head in heads:
+            rows = {
+                n: at.numbers for n, found in given.items() for at in found if at.head == head.index
+            }
+            check_series(run.series.head(head.index), rows)
+
+
+def check_series(series: InputSeries | HeadSeries, rows: dict[int, tuple[float, ...]]) -> None:
+    """What was written of each sample, by its index, and no more."""
+    assert series.samples.tolist() == list(rows)
+    for column, name in enumerate(names(type(series))):
+        expected = np.array([row[column] for row in rows.values()], dtype=np.float64)
+        check_same(getattr(series, name), expected)
+
+
+def test_what_is_read_in_part_and_left_out_comes_back(tmp_path: Path) -> None:
+    """Of seven units every third; of its three rows one rank has the last two. A skipped step."""
+    layer = dataclasses.replace(HIDDEN, units=7, shape=(7, 3), stride=3)
+    site = dataclasses.replace(SITE, units=7, stride=3)
+    three, two = np.arange(3, dtype=np.float32), np.array([5, 6], dtype=np.float32)
+    with writing(tmp_path) as writer:
+        writer.write(
+            Observation(
+                Sample(0, 0, 0, None, None, 0.5, optimizers=2, skipped=True),
+                (layer, LAST),
+                (RELU,),
+                (site,),
+                site_rows=(SiteRow(0, 2, 2, three.astype(int), *[three] * 4, None, None),),
+                layer_rows=(LayerRow(0, two, two, two, two, first=1),),
+            )
+        )
+    run = load(tmp_path)
+    assert run.samples == (Sample(0, 0, 0, None, None, 0.5, optimizers=2, skipped=True),)
+    assert [(at.stride, at.read) for at in (*run.layers, *run.sites)] == [(3, 3), (1, 4), (3, 3)]
+    check_same(run.series.site(0).high, three[None])
+    for name in ROWS:
+        check_same(getattr(run.series.layer(0), name), np.array([[np.nan, 5, 6]], np.float32))
 
 
 def test_the_facts_of_a_function_come_back(tmp_path: Path) -> None:
