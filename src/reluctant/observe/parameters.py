@@ -43,7 +43,7 @@ class Parameters:
     def stepping(self, optimizer: Optimizer, sample: int) -> None:
         """An optimizer is about to step, with the gradients of `sample`."""
         held = [at for group in optimizer.param_groups for at in group["params"]]
-        if any(id(at) not in self._known or not self._known[id(at)].optimized for at in held):
+        if not all(map(self._trains, held)):
             self._learn(held)
         if not self.without:
             return
@@ -90,6 +90,16 @@ class Parameters:
         self._changed = {}
         return taken
 
+    def _before(self, at: Tensor) -> NewParameter | None:
+        """What is known of it; None if that was of another that had its number."""
+        known = id(at) in self._refs and self._refs[id(at)]() is at
+        return self._known[id(at)] if known else None
+
+    def _trains(self, at: Tensor) -> bool:
+        """Whether all is known of what an optimizer has."""
+        before = self._before(at)
+        return before is not None and before.optimized and (before.wanted or not at.requires_grad)
+
     def _learn(self, held: list[Tensor]) -> None:
         """Take in what an optimizer has, and the models that it belongs to."""
         ours = set(map(id, held))
@@ -99,10 +109,11 @@ class Parameters:
             if where.place.root not in roots:
                 continue
             name = ".".join(filter(None, (where.place.path, where.name)))
-            known = id(at) in self._refs and self._refs[id(at)]() is at
-            before = self._known[id(at)] if known else None
+            before = self._before(at)
+            # What once was trained and is frozen later has been trained.
             optimized = id(at) in ours or (before is not None and before.optimized)
-            if before is not None and before.optimized == optimized:
+            wanted = at.requires_grad or (before is not None and before.wanted)
+            if before is not None and (before.optimized, before.wanted) == (optimized, wanted):
                 continue
             self._refs[id(at)] = ref(at)
             self._known[id(at)] = NewParameter(
@@ -110,14 +121,14 @@ class Parameters:
                 where.place.root,
                 tuple(at.shape),
                 optimized,
-                at.requires_grad,
+                wanted,
                 before is not None and before.used,
                 None if before is None else before.first_gradient,
             )
             self._changed[id(at)] = None
             if before is None:
                 self.unused.add(id(at))
-            if optimized and at.requires_grad:
+            if optimized and wanted and self._known[id(at)].first_gradient is None:
                 self.without.add(id(at))
 
     def _change(self, key: int, **what: Any) -> None:

@@ -45,8 +45,8 @@ class Layer:
 class Parameter:
     """One tensor of a model that could be trained, and whether it is.
 
-    `optimized` says that an optimizer has it, `wanted` that it asks for gradients, `used` that a
-    training pass was seen to compute with it, and not to drop the result. `first_gradient` is the
+    `optimized` says that an optimizer has it, `wanted` that it has asked for gradients, `used` that
+    a training pass was seen to compute with it, and not to drop the result. `first_gradient` is the
     first sample in which it had a gradient; None if there was none.
     """
 

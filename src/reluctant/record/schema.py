@@ -113,7 +113,7 @@ CREATE TABLE parameter (          -- Parameter
   root      TEXT NOT NULL,        -- the outermost module that owns it; '' if none does
   shape     TEXT NOT NULL,        -- a JSON list
   optimized INTEGER NOT NULL,     -- 1 if an optimizer has it
-  wanted    INTEGER NOT NULL,     -- 1 if it asks for gradients
+  wanted    INTEGER NOT NULL,     -- 1 if it has asked for gradients
   used      INTEGER NOT NULL,     -- 1 if a training pass computes with it and keeps the result
   gradient  INTEGER,              -- the first sample in which it had a gradient
   PRIMARY KEY (root, name)
