@@ -99,12 +99,14 @@ def _moments(values: Tensor) -> list[Tensor]:
     return [mean, std, low, high]
 
 
-_WEIGHTING = {"weight", "pos_weight", "label_smoothing"}
+_WEIGHTING = ("weight", "pos_weight", "label_smoothing")
 
 
 def _options(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The options of a call whose mean over the batch is plain; None of any other."""
-    weighted = (len(args) > 2 and args[2] is not None) or any(kwargs.get(at) for at in _WEIGHTING)
+    # A tensor of several weights is neither true nor false.
+    by_name = any(isinstance(at, Tensor) or at for at in map(kwargs.get, _WEIGHTING))
+    weighted = by_name or (len(args) > 2 and args[2] is not None)
     if weighted or len(args) > 3 or kwargs.get("reduction", "mean") != "mean":
         return None
     return kwargs
