@@ -1,13 +1,22 @@
 """Which steps are observed, at what cost."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, repeat
+from math import inf
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reluctant.observe.schedule import LONGEST_SLEEP, START_SECONDS, STEP_SECONDS, Schedule
+from reluctant.observe.schedule import (
+    APART,
+    FIXED_SECONDS,
+    LONGEST_SLEEP,
+    START_SECONDS,
+    STEP_SECONDS,
+    Schedule,
+)
 
 
 def sampled(schedule: Schedule, steps: int, seconds: float, cost: float) -> list[int]:
@@ -71,21 +80,32 @@ def test_cycles_of_the_script_are_not_aliased(period: int) -> None:
     assert {step % period for step in steps} == set(range(period))
 
 
-def awake(schedule: Schedule, durations: Sequence[float], cost: float) -> tuple[list[int], int]:
-    """The observed steps where `due` is asked only after `sleep`, and how often it was."""
+def awake(
+    schedule: Schedule, durations: Sequence[float], costs: Iterable[float]
+) -> tuple[list[int], int, float]:
+    """The observed steps where `due` is asked only after `sleep`, and how often it was.
+
+    Each step takes its own time, and each sample its own cost. Third is the time that all took.
+    """
     found, elapsed, wake, asked = [], 0.0, 0, 0
-    plain = min(durations)
+    looked, counted, plain = 0.0, 0, inf  # as the observer takes them
+    price = iter(costs)
     for step, seconds in enumerate(durations):
         if step >= wake:
             asked += 1
+            if step > counted:
+                took = (elapsed - looked) / (step - counted)
+                plain = took if took < plain else 1.01 * plain
             if step == 0 or schedule.due(step, elapsed):
                 found.append(step)
-                schedule.paid(step, cost)
+                schedule.paid(step, cost := next(price))
                 elapsed += cost
+                looked, counted = elapsed, step
             else:
-                wake = step + schedule.sleep(step, elapsed, plain)
+                wake = step + schedule.sleep(step, elapsed, plain if plain < inf else 0)
+                looked, counted = elapsed, step
         elapsed += seconds
-    return found, asked
+    return found, asked, elapsed
 
 
 @given(
@@ -99,13 +119,13 @@ def test_sleep_misses_no_step_that_is_due(
     seconds: float, cost: float, budget: float, every: int | None, steps: int
 ) -> None:
     asking, sleeping = Schedule(budget, every), Schedule(budget, every)
-    found, asked = awake(sleeping, [seconds] * steps, cost)
+    found, asked, _ = awake(sleeping, [seconds] * steps, repeat(cost))
     assert found == sampled(asking, steps, seconds, cost)
     assert asked <= steps
 
 
 def test_most_steps_are_slept_through() -> None:
-    found, asked = awake(Schedule(), [0.0006] * 40_000, cost=0.002)
+    found, asked, _ = awake(Schedule(), [0.0006] * 40_000, repeat(0.002))
     assert asked < 40_000 / 10
     assert len(found) > 50
 
@@ -113,8 +133,7 @@ def test_most_steps_are_slept_through() -> None:
 @pytest.mark.parametrize("seconds", [0.0001, 0.0005])
 def test_what_being_told_of_steps_costs_is_paid_from_the_budget(seconds: float) -> None:
     schedule, steps = Schedule(), 500_000
-    found, _ = awake(schedule, [seconds] * steps, cost=0.002)
-    elapsed = steps * seconds + schedule.spent
+    found, _, elapsed = awake(schedule, [seconds] * steps, repeat(0.002))
     told = steps * STEP_SECONDS
     assert schedule.spent <= max(START_SECONDS, 0.01 * elapsed - min(told, 0.005 * elapsed)) + 0.002
     assert found[-1] > steps / 2
@@ -122,7 +141,7 @@ def test_what_being_told_of_steps_costs_is_paid_from_the_budget(seconds: float) 
 
 def test_steps_that_become_slower_make_a_sample_late_by_a_few_of_them() -> None:
     durations = [0.0005] * 20_000 + [0.5] * 2_000
-    found, _ = awake(Schedule(), durations, cost=0.002)
+    found, _, _ = awake(Schedule(), durations, repeat(0.002))
     elapsed, asking = 0.0, Schedule()
     expected = []
     for step, seconds in enumerate(durations):
@@ -133,3 +152,69 @@ def test_steps_that_become_slower_make_a_sample_late_by_a_few_of_them() -> None:
         elapsed += seconds
     first = next(step for step in found if step >= 20_000)
     assert first - next(step for step in expected if step >= 20_000) <= LONGEST_SLEEP
+
+
+# -- steps and samples that take now longer, now shorter ----------------------------------------
+
+phases = st.lists(st.tuples(st.integers(1, 1500), st.floats(1e-4, 0.2)), min_size=1, max_size=4)
+
+
+def uneven(cost: float, spread: float, seed: int) -> Iterator[float]:
+    """Costs up to `spread` times as large or as small, without end."""
+    random = Random(seed)
+    while True:
+        yield cost * spread ** random.uniform(-1, 1)
+
+
+@settings(deadline=None)
+@given(
+    phases=phases,
+    cost=st.floats(1e-4, 0.2),
+    spread=st.floats(1, 5),
+    budget=st.floats(0.001, 0.2),
+    seed=st.integers(0, 99),
+)
+def test_the_budget_is_kept_whatever_steps_and_samples_take(
+    phases: list[tuple[int, float]], cost: float, spread: float, budget: float, seed: int
+) -> None:
+    """Beyond the start, but for the one sample that turns out dearer than those before it."""
+    schedule = Schedule(budget)
+    durations = [seconds for count, seconds in phases for _ in range(count)]
+    found, _, elapsed = awake(schedule, durations, uneven(cost, spread, seed))
+    assert found[0] == 0
+    assert schedule.spent <= max(START_SECONDS, budget * elapsed) + cost * spread
+
+
+def taken(schedule: Schedule, steps: int) -> float:
+    """All that we take of a run: what the schedule is told of, and what it reckons with."""
+    return FIXED_SECONDS + STEP_SECONDS * steps + schedule.spent
+
+
+# Longer than that and short steps alone would cost more than the budget.
+short = st.floats(1e-3, 2e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seconds=short, cost=st.floats(1e-4, 5e-3), spread=st.floats(1, 3), seed=st.integers(0, 99))
+def test_half_a_minute_of_short_steps_costs_less_than_twice_the_budget(
+    seconds: float, cost: float, spread: float, seed: int
+) -> None:
+    """The fixed cost and the grace included."""
+    schedule, steps = Schedule(0.01), round(25 / seconds)
+    _, _, elapsed = awake(schedule, [seconds] * steps, uneven(cost, spread, seed))
+    assert taken(schedule, steps) <= 2 * 0.01 * elapsed
+
+
+@settings(deadline=None, max_examples=20)
+@given(seconds=short, cost=st.floats(1e-4, 0.05), spread=st.floats(1, 3), seed=st.integers(0, 99))
+def test_a_long_run_is_given_at_least_half_of_what_it_pays_for(
+    seconds: float, cost: float, spread: float, seed: int
+) -> None:
+    """Or the samples stand as close as they may, so late in the run."""
+    schedule, steps = Schedule(0.01), round(300 / seconds)
+    found, _, elapsed = awake(schedule, [seconds] * steps, uneven(cost, spread, seed))
+    half = taken(schedule, steps) >= 0.01 * elapsed / 2
+    late = [(before, after) for before, after in pairwise(found) if before > steps / 2]
+    close = [after - before <= APART * after + LONGEST_SLEEP for before, after in late]
+    assert half or (len(close) > 50 and all(close))
+    assert taken(schedule, steps) <= 2 * 0.01 * elapsed
