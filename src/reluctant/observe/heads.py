@@ -117,8 +117,8 @@ def _constant(
 ) -> Tensor | float:
     """The loss of the best answer that is the same for all examples; NaN if that is unknown.
 
-    Estimated from a batch: an entropy with the correction of Miller and Madow (1955), a variance
-    without bias. The answer that fits a batch of four best looks better than it is by a fifth.
+    Estimated without bias, as far as may be (Miller 1955): the answer that fits a batch of four best
+    looks better than it is by a fifth.
     """
     if options is None or target.dim() == 0 or target.shape[0] < 2:
         return float("nan")
@@ -129,8 +129,10 @@ def _constant(
     target = target.float()
     if name.startswith("binary_cross_entropy"):
         share = target.mean(0)
-        both = ((share > 0) & (share < 1)).float() / (2 * target.shape[0])
-        return (both - torch.xlogy(share, share) - torch.xlogy(1 - share, 1 - share)).mean()
+        bits = -torch.xlogy(share, share) - torch.xlogy(1 - share, 1 - share)
+        return (
+            bits + _missing(target.var(0, correction=0), share * (1 - share), len(target))
+        ).mean()
     if name == "mse_loss":
         return target.var(0).mean()
     if name == "l1_loss":
@@ -145,8 +147,9 @@ def _of_classes(output: Tensor, target: Tensor, ignored: int) -> Tensor | float:
     if target.is_floating_point():
         if target.shape != output.shape:
             return float("nan")
-        share = target.float().transpose(0, 1).flatten(1).mean(1)
-        examples: Tensor | float = target.numel() / target.shape[1]
+        values = target.float().transpose(0, 1).flatten(1)
+        share, spread = values.mean(1), values.var(1, correction=0)
+        examples: Tensor | int = values.shape[1]
     else:
         flat = target.flatten()
         counted = (flat != ignored).float()
@@ -154,4 +157,13 @@ def _of_classes(output: Tensor, target: Tensor, ignored: int) -> Tensor | float:
         count.scatter_add_(0, flat.clamp(0, output.shape[1] - 1).long(), counted)
         examples = counted.sum()
         share = count / examples
-    return ((share > 0).sum() - 1) / (2 * examples) - torch.xlogy(share, share).sum()
+        spread = share * (1 - share)
+    return (_missing(spread, share, examples) - torch.xlogy(share, share)).sum()
+
+
+def _missing(spread: Tensor, curve: Tensor, examples: Tensor | int) -> Tensor:
+    """What an entropy lacks by the noise in its shares: half the variance of their mean by `curve`.
+
+    Of plain classes that is in all the correction of Miller and Madow.
+    """
+    return torch.where(curve > 0, spread / (2 * examples * curve), 0.0)
