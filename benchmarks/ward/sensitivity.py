@@ -7,11 +7,11 @@ that hold another value at the import already (defaults of arguments, entries of
 import importlib
 import multiprocessing
 import pkgutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
-from types import ModuleType
 
 import reluctant
 from reluctant import diagnosis
@@ -28,10 +28,10 @@ class Threshold:
 
     name: str
     value: float
-    modules: tuple[ModuleType, ...]
+    modules: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.modules[0].__name__.rpartition('.')[2]}.{self.name}"
+        return f"{self.modules[0].rpartition('.')[2]}.{self.name}"
 
     def moved(self) -> tuple[float, ...]:
         """A fifth less and more; a share stays below one, a whole number whole."""
@@ -68,14 +68,12 @@ def thresholds() -> tuple[Threshold, ...]:
         found.name for found in pkgutil.walk_packages(diagnosis.__path__, "reluctant.diagnosis.")
     ]
     modules = [diagnosis, *map(importlib.import_module, names)]
-    holders: dict[tuple[str, int], list[ModuleType]] = {}
+    holders: dict[tuple[str, float], list[str]] = {}
     for module in modules:
         for name, value in vars(module).items():
             if name.isupper() and type(value) in (int, float):
-                holders.setdefault((name, id(value)), []).append(module)
-    return tuple(
-        Threshold(name, vars(held[0])[name], tuple(held)) for (name, _), held in holders.items()
-    )
+                holders.setdefault((name, value), []).append(module.__name__)
+    return tuple(Threshold(name, value, tuple(held)) for (name, value), held in holders.items())
 
 
 def sensitivity(records: Sequence[tuple[str, Path]], jobs: int) -> list[Moved]:
@@ -110,7 +108,7 @@ def sensitivity(records: Sequence[tuple[str, Path]], jobs: int) -> list[Moved]:
 def _verdicts(held: Threshold | None = None, to: float = 0.0) -> list[str]:
     if held is not None:
         for module in held.modules:
-            setattr(module, held.name, to)
+            setattr(sys.modules[module], held.name, to)
     return [_verdict(run) for run in _runs]
 
 

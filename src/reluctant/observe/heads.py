@@ -117,8 +117,8 @@ def _constant(
 ) -> Tensor | float:
     """The loss of the best answer that is the same for all examples; NaN if that is unknown.
 
-    Estimated without bias, as far as may be (Miller 1955): the answer that fits a batch of four best
-    looks better than it is by a fifth.
+    Estimated without bias, as far as may be (Miller 1955): the answer that fits a batch of four
+    best looks better than it is by a fifth.
     """
     if options is None or target.dim() == 0 or target.shape[0] < 2:
         return float("nan")
