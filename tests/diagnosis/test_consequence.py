@@ -203,6 +203,18 @@ def test_units_that_stop_while_the_loss_rises_again(
     assert only(run, "dead-units").severity is severity
 
 
+@pytest.mark.parametrize(
+    ("update", "excess", "severity"),
+    [(0.02, None, Severity.WARNING), (0.001, None, Severity.NOTE), (0.02, {}, Severity.NOTE)],
+)
+def test_units_that_stop_under_steps_that_stay_large(
+    update: float, excess: Any, severity: Severity
+) -> None:
+    """More will go; unless the loss says that they are not missed."""
+    run = a_run(sites={1: dying(8, 6, 4.0)}, rows={1: {"update": update}}, head=excess)
+    assert only(run, "dead-units").severity is severity
+
+
 def test_less_silence_is_enough_of_units_that_stopped_together() -> None:
     """Forty inputs tell of a rate below 8 %: too little for one unit, but not for half a layer."""
 

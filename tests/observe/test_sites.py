@@ -353,3 +353,26 @@ def test_calls_of_an_unrolled_loop_come_together_by_layer(watched: Watched) -> N
         assert site.layer is not None
         seen[site.layer] += int(run.series.site(site.index).inputs.sum())
     assert seen == {0: 240, 1: 240}
+
+
+class ByHand(nn.Module):
+    """Weights that stand on the right of the product, and one that is turned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encode = nn.Parameter(torch.randn(4, 9))
+        self.turned = nn.Parameter(torch.randn(7, 9))
+        self.decode = nn.Parameter(torch.randn(7, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(torch.relu(x @ self.encode) @ self.turned.t()) @ self.decode
+
+
+def test_a_matrix_of_a_hand_written_module_has_its_units_where_the_product_says(
+    watched: Watched,
+) -> None:
+    run = watched(lambda: train(ByHand(), torch.randn(5, 4)))
+    assert {at.name: at.units for at in run.layers} == {"encode": 9, "turned": 7, "decode": 3}
+    assert all(site.aligned for site in run.sites)
+    for layer in run.layers:
+        assert run.series.layer(layer.index).update.shape == (2, layer.units)

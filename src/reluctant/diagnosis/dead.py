@@ -22,7 +22,8 @@ from reluctant.record.finding import Evidence, Finding, Severity
 HALF = 0.5
 
 # Networks that start well lose 15 to 30 % of a layer and learn all the same. With a quarter lost on
-# the way and a loss that has risen again, what was lost is the first suspect.
+# the way, and a loss that has risen again or steps still so large that more will go, what was lost
+# is the first suspect.
 FADED = 0.25
 
 
@@ -32,7 +33,7 @@ def dead(reading: Reading) -> Iterator[Finding]:
         if site.function.switches_off and site.function.flat:
             # Of a share of a layer that fell silent together less silence says enough.
             fading = replace(site, rare=RARE_TOGETHER)
-            if reading.progress.risen and fading.stuck.stopped >= FADED:
+            if _fades(reading, fading):
                 site = fading
             if site.stuck.count:
                 yield _finding(reading, site, DEAD.slug)
@@ -76,14 +77,28 @@ def _severity(reading: Reading, site: SiteReading, root: SiteReading | None) -> 
         # A symptom: the layer comes back when the one before it does.
         return Severity.NOTE
     if share < (HALF if reading.stalled else MOST):
-        fades = site.function.switches_off and site.stuck.stopped >= FADED
-        return Severity.WARNING if fades and reading.progress.risen else Severity.NOTE
+        return Severity.WARNING if _fades(reading, site) else Severity.NOTE
     if _passed_by(reading, site):
         # What flows around the layer keeps the rest of the network learning.
         return Severity.WARNING if share >= NEARLY_ALL or reading.stalled else Severity.NOTE
     if share >= NEARLY_ALL or reading.stalled:
         return Severity.ERROR
     return Severity.WARNING
+
+
+def _fades(reading: Reading, site: SiteReading) -> bool:
+    """Whether units stopped on the way, and the run has suffered or more are to follow."""
+    if not site.function.switches_off or site.stuck.stopped < FADED:
+        return False
+    return reading.progress.risen or (_is_brisk(site) and not reading.progress.learnt)
+
+
+def _is_brisk(site: SiteReading) -> bool:
+    """Whether steps still change the living units by so much that they can kill."""
+    if site.rows is None:
+        return False
+    late = site.rows.update[-len(site.series.samples[site.recent]) :, ~site.stuck.dead]
+    return bool(np.isfinite(late).any() and np.nanmedian(late) >= causes.BRISK)
 
 
 def _passed_by(reading: Reading, site: SiteReading) -> bool:

@@ -95,7 +95,10 @@ class Layers:
             plain = parameter in ("weight", "original", "original0", "original1")
             name = ".".join(filter(None, (place.path, "" if plain else parameter)))
             name = name.replace(".parametrizations.weight", "")
-            axis = 1 if isinstance(module, _TRANSPOSED) else 0
+            # A matrix of a module that is written by hand may stand on either side of the product.
+            by_hand = weight.dim() == 2 and not type(module).__module__.startswith("torch.")
+            fixed = 1 if isinstance(module, _TRANSPOSED) else 0
+            axis = axis if by_hand and axis is not None else fixed
             own_bias = getattr(
                 module, "bias" if plain else parameter.replace("weight", "bias"), None
             )
