@@ -233,6 +233,18 @@ def test_less_silence_is_enough_of_units_that_stopped_together() -> None:
     assert 0.07 < evidence(found, "firing-rate-below") < 0.08
 
 
+def test_a_run_that_was_long_in_beginning_to_learn() -> None:
+    """As it ends all is well; until the loss fell, the units answered alike to every input."""
+    late = [*[2.3] * 9, *np.linspace(2.0, 0.3, 11)]
+    mean = np.repeat([8.0, 0.0], [9, 11])[:, None]
+    run = a_run(sites={at: {"mean": mean} for at in (1, 2)}, losses=late, head={})
+    finding = only(run, "uncentred-activations")
+    assert finding.severity is Severity.WARNING
+    assert "For 47 % of the run the loss did not fall" in finding.cause.text
+    at_once = replace(run, samples=a_run(head={}).samples)
+    assert not named(at_once, "uncentred-activations")
+
+
 def test_data_that_grow_while_the_network_learns() -> None:
     sizes = np.linspace(1.0, 8.0, 20)
     finding = only(a_run(fed={"std": sizes}, head={}), "input-scale")

@@ -113,6 +113,23 @@ class Progress:
         return (first - last) / max(abs(first), 1e-12)
 
     @cached_property
+    def idle(self) -> float:
+        """The share of the run that was over when the loss had fallen for the first time.
+
+        Below what it was at first and what a constant answer costs, in two samples one after
+        another.
+        """
+        steps, losses = self._known
+        if losses.size < 2 or not steps[-1]:
+            return 0.0
+        goal = losses[0]
+        if len(self.run.heads) == 1:
+            goal = min(goal, typical(self.run.series.head(self.run.heads[0].index), "constant"))
+        below = losses < goal - FALL * abs(goal)
+        twice = np.flatnonzero(below[1:] & below[:-1])
+        return float(steps[twice[0]] / steps[-1]) if twice.size else 1.0
+
+    @cached_property
     def risen(self) -> bool:
         """Whether the loss at the end lies above what it was at its lowest."""
         last, lowest = self.last, self.lowest

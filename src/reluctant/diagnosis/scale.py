@@ -10,7 +10,7 @@ from reluctant.diagnosis.reading import Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats, InputSeries, Layer
-from reluctant.words import number
+from reluctant.words import number, percent
 
 # Initialisations are made for inputs of size one. At ten times that the first pre-activations are
 # ten times as wide as meant, and the gradient of the first weights too: their steps with plain
@@ -34,7 +34,10 @@ ONE_SIDED = 5.0
 HURT = 0.5
 
 # Pre-activations whose mean is so many times their spread answer alike to every input.
-UNCENTRED = 10.0
+UNCENTRED = 5.0
+
+# Of a run that learns in the end so much may pass before it begins to.
+IDLE = 0.2
 
 
 @dataclass(frozen=True)
@@ -150,18 +153,23 @@ def _hurt(reading: Reading, layer: Layer) -> bool:
 
 
 def uncentred(reading: Reading) -> Iterator[Finding]:
-    """One finding: the layers whose units answer alike to every input, the means being so large."""
+    """One finding: the layers whose units answer alike to every input, the means being so large.
+
+    As the run ends, or, where it was long in coming, until the loss began to fall.
+    """
+    held_up = not reading.stalled and reading.progress.idle >= IDLE
     found = [
         (site, ratio)
         for site in reading.sites
-        if site.layer is not None and (ratio := _mean_by_spread(site)) >= UNCENTRED
+        if site.layer is not None and (ratio := _mean_by_spread(site, held_up)) >= UNCENTRED
     ]
     if len(found) < 2:
         return
     first, last = found[0], found[-1]
+    until = f" For {percent(reading.progress.idle)} of the run the loss did not fall."
     yield Finding(
         slug=UNCENTRED_RULE.slug,
-        severity=Severity.WARNING if reading.stalled else Severity.NOTE,
+        severity=Severity.WARNING if reading.stalled or held_up else Severity.NOTE,
         layer=first[0].label,
         units=None,
         first_step=int(first[0].steps[0]),
@@ -169,7 +177,7 @@ def uncentred(reading: Reading) -> Iterator[Finding]:
             "mean-shift",
             f"From {first[0].label} to {last[0].label} the means of the units' inputs are "
             f"{number(first[1])} to {number(last[1])} times their spread over examples: to these "
-            "layers all examples look alike.",
+            "layers all examples look alike." + until * held_up,
         ),
         evidence=(
             Evidence("mean-by-spread", max(ratio for _, ratio in found)),
@@ -182,9 +190,11 @@ def uncentred(reading: Reading) -> Iterator[Finding]:
     )
 
 
-def _mean_by_spread(site: SiteReading) -> float:
-    """The size of the units' means, by that of their spreads, at the end; 0 if unknown."""
+def _mean_by_spread(site: SiteReading, early: bool) -> float:
+    """The units' means by their spreads, each as a root mean square; 0 if unknown."""
     series, late = site.series, site.recent
+    if early:
+        late = slice(0, max(int(np.searchsorted(site.steps, IDLE * site.steps[-1])), 1))
     alive = ~site.stuck.dead
     mean, std = series.mean[late][:, alive], series.std[late][:, alive]
     if not mean.size or not np.isfinite(mean).all() or not np.isfinite(std).all():
