@@ -8,6 +8,7 @@ import numpy as np
 
 from reluctant.record.info import RunInfo
 from reluctant.record.run import (
+    Floats,
     Function,
     Head,
     HeadSeries,
@@ -19,6 +20,7 @@ from reluctant.record.run import (
     Sample,
     Site,
     SiteSeries,
+    Weights,
 )
 
 INF = float("inf")
@@ -38,6 +40,8 @@ class Memory:
     layers: dict[int, LayerSeries] = field(default_factory=dict)
     inputs: dict[int, InputSeries] = field(default_factory=dict)
     heads: dict[int, HeadSeries] = field(default_factory=dict)
+    ends: dict[int, Weights] = field(default_factory=dict)
+    fed_limits: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
 
     def site(self, index: int) -> SiteSeries:
         return self.sites[index]
@@ -50,6 +54,12 @@ class Memory:
 
     def head(self, index: int) -> HeadSeries:
         return self.heads[index]
+
+    def weights(self, index: int) -> Weights | None:
+        return self.ends.get(index)
+
+    def limits(self, index: int) -> tuple[Floats, Floats] | None:
+        return self.fed_limits.get(index)
 
 
 def input_series(samples: int, **columns: Any) -> InputSeries:

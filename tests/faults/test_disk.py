@@ -65,11 +65,11 @@ def test_asking_for_a_record_that_cannot_be_written_does_no_harm(survives: Survi
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 kB where the record is to go."""
+    """A file system of 340 kB where the record is to go."""
     place = tmp_path / "watched" / "run"
     place.mkdir(parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", place],
+        ["mount", "-t", "tmpfs", "-o", "size=340k", "tmpfs", place],
         capture_output=True,
         check=False,
     )

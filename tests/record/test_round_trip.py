@@ -1,6 +1,7 @@
 """Anything a sample may hold comes back bit for bit, and each sample is whole or is not there."""
 
 import dataclasses
+import json
 import signal
 import sqlite3
 import subprocess
@@ -17,19 +18,23 @@ from hypothesis.extra import numpy as arrays
 from tests.commands import ROOT
 from tests.record.observations import HIDDEN, LAST, RELU, SITE, observation, writing, written
 
+from reluctant.errors import RecordDamaged
 from reluctant.record import folder
 from reluctant.record.blobs import pack, pack_counts, unpack, unpack_counts
 from reluctant.record.info import RunInfo
 from reluctant.record.observation import (
+    Ending,
     HeadRow,
     InputRow,
+    LastWeights,
     LayerRow,
+    Limits,
     NewParameter,
     Observation,
     SiteRow,
 )
 from reluctant.record.reader import load
-from reluctant.record.run import Head, HeadSeries, InputSeries, Parameter, Sample
+from reluctant.record.run import Head, HeadSeries, InputSeries, Link, Parameter, Sample, Way
 from reluctant.record.writer import Writer
 
 UNITS = 5
@@ -353,3 +358,73 @@ def test_two_writers_of_one_rank_do_not_mix(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.Error):
         Writer(tmp_path)
     assert len(load(tmp_path).samples) == 3
+
+
+# -- what is written once, at the end ---------------------------------------------------------
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_what_is_written_at_the_end_is_read(data: st.DataObject) -> None:
+    shape = data.draw(arrays.array_shapes(min_dims=3, max_dims=3, max_side=4))
+    numbers = arrays.arrays(np.float32, shape, elements=st.floats(width=32))
+    weight = data.draw(st.none() | numbers)
+    bias, low, high = (data.draw(st.none() | float32), data.draw(float32), data.draw(float32))
+    ways = (
+        Way(0, None, (Link("zero", 0), Link("product", 0), Link("repeat", 3))),
+        Way(1, 0, (Link("product", 1),), "dropout"),
+    )
+    ending = Ending(ways, (LastWeights(1, weight, bias, 2.0**-24),), (Limits(0, low, high),))
+    with tempfile.TemporaryDirectory() as place:
+        with writing(Path(place)) as writer:
+            first = observation(0)
+            second = dataclasses.replace(SITE, index=1, name="last:relu", layer=1)
+            writer.write(dataclasses.replace(first, sites=(SITE, second)))
+            writer.end(ending)
+        run = load(place)
+        assert run.ways == ways
+        assert run.series.weights(0) is None
+        assert run.series.limits(1) is None
+        found, limits = run.series.weights(1), run.series.limits(0)
+        assert found is not None
+        assert limits is not None
+        for one, two in ((found.weight, weight), (found.bias, bias)):
+            assert (one is None) == (two is None)
+            if one is not None:
+                check_same(one, two)
+        assert found.rounding == 2.0**-24
+        check_same(limits[0], low)
+        check_same(limits[1], high)
+
+
+def test_a_way_to_a_site_of_no_sample_is_not_there(tmp_path: Path) -> None:
+    """The last sample may have begun, and not come to its end."""
+    with writing(tmp_path) as writer:
+        writer.write(observation(0))
+        writer.end(Ending((Way(0), Way(1, 0))))
+    assert load(tmp_path).ways == (Way(0),)
+
+
+@pytest.mark.parametrize("way", [Way(0, 7), Way(0, None, (Link("product", 2),))])
+def test_a_way_from_nowhere_is_damage(tmp_path: Path, way: Way) -> None:
+    with writing(tmp_path) as writer:
+        writer.write(observation(0))
+        writer.end(Ending((way,)))
+    with pytest.raises(RecordDamaged, match="begins nowhere"):
+        load(tmp_path)
+
+
+def test_a_record_from_before_there_were_ways_is_read(tmp_path: Path) -> None:
+    written(tmp_path)
+    with sqlite3.connect(tmp_path / "rank-0.sqlite") as connection:
+        for table in ("way", "last_weight", "fed_limits"):
+            connection.execute(f"DROP TABLE {table}")
+        ((facts,),) = connection.execute("SELECT facts FROM function")
+        old = {key: at for key, at in json.loads(facts).items() if key not in ("rise", "straight")}
+        connection.execute("UPDATE function SET facts = ?", (json.dumps(old),))
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    run = load(tmp_path)
+    assert run.ways == ()
+    assert run.series.weights(0) is None
+    assert run.functions == (RELU,)

@@ -1,9 +1,9 @@
 """What an activation function is; every other fact about it is derived from this."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from math import inf
+from math import inf, nextafter
 from types import CodeType
 
 import torch
@@ -12,10 +12,17 @@ from torch import Tensor
 from reluctant.errors import WrongArgument
 
 Interval = tuple[float, float]
+Points = tuple[tuple[float, ...], tuple[float, ...]]
 
 # A derivative below this counts as zero: a unit there learns a thousand times more slowly than
 # one on a slope of one, which is to say not within the run.
 NEARLY_ZERO = 1e-3
+
+# Where a function is not straight it is known at points that lie this far apart: by a twentieth
+# up to the end, and beyond, to ten thousand, each so many times as far out as the one before.
+_STAIRS_END = 8.0
+_STAIR = 1.1
+_STAIRS_BEYOND = 76
 
 # Where flat regions are looked for. Beyond, every function of the catalogue keeps the slope it
 # has at the end.
@@ -36,7 +43,8 @@ class Activation:
     `flat` are the closed intervals on which the derivative is exactly zero, where they are known
     exactly; without it they are found from `derivative`. Both may depend on the parameters.
     `switches_off` says that the lowest flat region means "off", output zero, and not saturation.
-    `monotone` is whether it never falls, `range` the closed hull of its outputs.
+    `monotone` is whether it never falls, `range` the closed hull of its outputs. `drawn` says that
+    its parameters are drawn anew at each call in training, `compute` being the mean.
     `piecewise_linear` is whether it has no second derivative anywhere but at kinks.
     `differentiable` says that torch's own autograd of `compute` is as good as `derivative`.
     `constraints` are conditions on the parameters, as Python writes them.
@@ -63,6 +71,7 @@ class Activation:
     switches_off: bool = False
     zero_centred: bool = False
     monotone: bool = True
+    drawn: bool = False
     piecewise_linear: bool = False
     differentiable: bool = False
 
@@ -103,6 +112,36 @@ class Activation:
             regions.append((float(grid[last + 1]), inf))
         return tuple(regions)
 
+    def rise(self, **parameters: float) -> tuple[Points, bool]:
+        """Points between which the function only rises, and whether it is straight there.
+
+        Where it is straight it is so beyond the first and the last point too; otherwise these are
+        at minus and plus infinity. No points where it falls somewhere, or its parameters change.
+        """
+        if not self.monotone or self.trainable or self.drawn:
+            return ((), ()), False
+        values = self.values(**parameters)
+        kinks = sorted(kink for kink, _ in self.kinks(**values)) or [0.0]
+        beside = [nextafter(kink, end) for kink in kinks for end in (-inf, inf)]
+        jumps = self.compute(_doubles([*kinks, *kinks]), **values) - self.compute(
+            _doubles([*beside[::2], *beside[1::2]]), **values
+        )
+        straight = self.piecewise_linear and bool((jumps.abs() < 1e-12).all())
+        if straight:
+            z = _doubles([kinks[0] - 1, *kinks, kinks[-1] + 1])
+        else:
+            far = [_STAIRS_END * _STAIR**step for step in range(_STAIRS_BEYOND)]
+            near = torch.linspace(-_STAIRS_END, _STAIRS_END, 321).tolist()
+            z = _doubles(sorted({*near, *far, *(-at for at in far), *kinks, *beside}))
+        y = self.compute(z, **values)
+        if not y.isfinite().all() or (y.diff() < -1e-12).any():
+            return ((), ()), False
+        xs, ys = z.tolist(), y.tolist()
+        if not straight:
+            low, high = self.range(**values)
+            xs, ys = [-inf, *xs, inf], [low, *ys, high]
+        return (tuple(xs), tuple(ys)), straight
+
     def curve(self, **parameters: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Inputs from -6 to 6 and the outputs there, for a plot."""
         grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
@@ -113,6 +152,10 @@ class Activation:
         grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
         slope = self.derivative(grid, **self.values(**parameters))
         return tuple(grid.tolist()), tuple(slope.tolist())
+
+
+def _doubles(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,6 +99,7 @@ rrelu = Activation(
     parameters={"lower": 1 / 8, "upper": 1 / 3},
     kinks=lambda lower, upper: ((0.0, _mean(lower, upper)),),
     flat=lambda lower, upper: (),
+    drawn=True,
     constraints=("lower <= upper",),
     piecewise_linear=True,
 )

@@ -1,6 +1,7 @@
 """What layers are fed that nothing trains: the data, before any layer has had them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from reluctant.observe import graph
 from reluctant.observe.layers import Layers
 from reluctant.observe.probes import by_unit, wide
-from reluctant.record.observation import InputRow
+from reluctant.record.observation import InputRow, Limits
 
 # Functions that multiply an input by a weight: where those stand among the arguments, and in
 # which dimension of the input the features are.
@@ -38,19 +39,31 @@ ROUNDING = 1e-6
 Numbers = list[Tensor]
 
 
+@dataclass
+class _Box:
+    """Of each feature the least and the most, (F,)."""
+
+    low: Tensor
+    high: Tensor
+
+    def widen(self, by: "_Box") -> None:
+        self.low = torch.minimum(self.low, by.low)
+        self.high = torch.maximum(self.high, by.high)
+
+
 class Feeding:
-    """Reads what layers are fed."""
+    """Reads what layers are fed: its limits always, the rest seldom."""
 
     def __init__(self, layers: Layers) -> None:
         self._layers = layers
-        self._fed: dict[int, tuple[Tensor, Numbers]] = {}
-        self._seen: set[int] = set()
+        self._fed: dict[int, tuple[Tensor, _Box, Numbers | None]] = {}
+        self._limits: dict[int, _Box] = {}
         self._met: dict[int, int] = {}  # in how many samples
 
     def product(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        """Read the input of one product, if nothing trains it; a sample's first of each layer."""
+        """Read the input of one product, if nothing trains it."""
         first, second, dim = PRODUCTS[func]
         x: Any = args[first] if len(args) > first else kwargs.get("input")
         weight: Any = args[second] if len(args) > second else kwargs.get("weight")
@@ -60,25 +73,42 @@ class Feeding:
         if weight is None or not self._layers.watched(weight):
             return
         key = id(weight)
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        count = self._met[key] = self._met.get(key, 0) + 1
-        if count > ENOUGH and count % SELDOM:
-            return
         with torch.no_grad():
             # An example alone has no batch in front of its features.
             batched = x if x.dim() > (2 if dim == 1 else 1) else x.unsqueeze(0)
-            self._fed[key] = weight, _numbers(batched, dim % batched.dim())
+            values = by_unit(batched, dim % batched.dim())
+            over = (0, 2)[: values.dim() - 1]
+            box = _Box(values.amin(over), values.amax(over))
+            if key in self._fed:
+                self._fed[key][1].widen(box)
+                return
+            # Of the rest a sample's first.
+            met = self._met[key] = self._met.get(key, 0) + 1
+            numbers = _numbers(values) if met <= ENOUGH or met % SELDOM == 0 else None
+            self._fed[key] = weight, box, numbers
 
     def take(self) -> dict[int, Numbers]:
         """Hand over what was read since the last time, by the layer's number."""
         # Only now: a model is named after it has been called, and its layers with it.
         taken, self._fed = self._fed, {}
-        self._seen.clear()
-        return {
-            self._layers.of(weight).definition.index: numbers for weight, numbers in taken.values()
-        }
+        read = {}
+        for weight, box, numbers in taken.values():
+            layer = self._layers.of(weight).definition.index
+            if numbers is not None:
+                read[layer] = numbers
+            known = self._limits.setdefault(layer, box)
+            if known.low.shape == box.low.shape:
+                known.widen(box)
+            else:  # another layer of the same name
+                self._limits[layer] = box
+        return read
+
+    def limits(self) -> tuple[Limits, ...]:
+        """The least and the most of each feature, over all samples that were taken."""
+        return tuple(
+            Limits(layer, box.low.float().cpu().numpy(), box.high.float().cpu().numpy())
+            for layer, box in self._limits.items()
+        )
 
 
 def rows(fed: Mapping[int, Numbers]) -> tuple[InputRow, ...]:
@@ -108,9 +138,9 @@ def _trained(weight: Any) -> Tensor | None:
     return graph.parameter(weight)
 
 
-def _numbers(x: Tensor, axis: int) -> Numbers:
-    """As `InputSeries` has them."""
-    values = wide(by_unit(x, axis))
+def _numbers(values: Tensor) -> Numbers:
+    """As `InputSeries` has them, of what `by_unit` gave."""
+    values = wide(values)
     low, high = values.aminmax()
     std, mean = torch.std_mean(values, dim=(0, 2)[: values.dim() - 1], correction=0)
     varies = std > ROUNDING * mean.abs().clamp(min=1e-30)

@@ -73,6 +73,12 @@ def mark(output: Tensor, site: int, by: object) -> None:
         node.metadata.setdefault(_MARK, {})[id(by)] = site
 
 
+def site(node: Node, by: object) -> int | None:
+    """The site that `by` has marked this node as the activation of."""
+    found: int | None = node.metadata.get(_MARK, {}).get(id(by))
+    return found
+
+
 def _nearest(
     starts: Iterable[Node], stop: Callable[[Node], bool], patience: int = _PATIENCE
 ) -> Iterator[Node]:

@@ -72,6 +72,7 @@ class Observer:
         self.watching = False
         self.clock = Clock(self, self.guard, scope.trains if scope is not None else None)
         self._schedule = schedule
+        self._rank = rank
         self._began = began
         self._activations = activations
         self._writer = Writer(folder, rank)
@@ -134,6 +135,9 @@ class Observer:
         with self._writing:
             try:
                 self.flush()
+                if not self.guard.broken:
+                    # Of several processes that train the same, one says what they ended with.
+                    self._writer.end(self._mode.ending(weights=self._rank == 0))
             finally:
                 self._over = True
                 self._writer.close()

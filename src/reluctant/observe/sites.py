@@ -33,7 +33,8 @@ from reluctant.observe.parameters import Parameters
 from reluctant.observe.probes import Activity, Gradient, Intervals, Shelf
 from reluctant.observe.scope import Scope
 from reluctant.observe.untraced import untraced
-from reluctant.record.observation import NewSite
+from reluctant.observe.ways import Ways
+from reluctant.record.observation import Ending, NewSite
 from reluctant.record.run import Function, Head
 
 # What handing one call of a torch function through a Python mode costs, in seconds, beside the
@@ -125,6 +126,7 @@ class SiteMode(TorchFunctionMode):
         self._parameters = parameters
         self._heads = Heads(self)
         self._feeding = feeding.Feeding(layers)
+        self._ways = Ways(layers, self)
         self._scope = scope
         self._names = names
         self._layers = layers
@@ -177,6 +179,11 @@ class SiteMode(TorchFunctionMode):
             if seen.gradient_in.values or seen.gradient_out.values:
                 taken.sites.setdefault(site, seen)
         return taken
+
+    def ending(self, weights: bool) -> Ending:
+        """How the inputs of sites came about, what data were, and, if wanted, the weights."""
+        kept = tuple(self._ways.weights()) if weights else ()
+        return Ending(self._ways.take(), kept, self._feeding.limits())
 
     def settle(self) -> None:
         """Read what came back since: a gradient may come in another optimizer's turn."""
@@ -295,6 +302,7 @@ class SiteMode(TorchFunctionMode):
         seen = sites.get(met.index)
         if seen is None:
             seen = sites[met.index] = Seen()
+        self._ways.see(met.index, met.axis, z)
         self._shelf.activity(z, met.axis, met.step, met.flat, seen.activity)
         if not z.is_leaf:
             z.register_hook(partial(self._returned, seen.gradient_in, met))
@@ -366,12 +374,15 @@ class SiteMode(TorchFunctionMode):
         function = Function(len(self._functions), activation.name, parameters)
         known = self._functions.get(function.label)
         if known is None:
+            rise, straight = activation.rise(**parameters)
             known = self._functions[function.label] = replace(
                 function,
                 flat=activation.flat_regions(**parameters),
                 switches_off=activation.switches_off,
                 zero_centred=activation.zero_centred,
                 curve=activation.curve(**parameters),
+                rise=rise,
+                straight=straight,
             )
             self._take.new_functions.append(known)
         return known

@@ -42,6 +42,15 @@ def unpack(blobs: Iterable[bytes | None], units: int, firsts: Iterable[int] | No
     return rows
 
 
+def unpack_whole(blob: bytes) -> Array:
+    """A blob of float32, of whatever length.
+
+    Raises:
+        ValueError: it does not hold whole numbers.
+    """
+    return np.frombuffer(blob, dtype=_FLOAT)
+
+
 def unpack_counts(blobs: Iterable[bytes], units: int) -> Array:
     """Blobs of counts, one a sample, as (T, units) int64.
 

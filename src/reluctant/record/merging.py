@@ -17,11 +17,14 @@ from reluctant.record.run import (
     Ints,
     Layer,
     LayerSeries,
+    Link,
     Parameter,
     Run,
     Sample,
     Site,
     SiteSeries,
+    Way,
+    Weights,
 )
 
 Named = TypeVar("Named", Site, Layer)
@@ -116,6 +119,7 @@ def join(ranks: Sequence[Run]) -> Run:
         samples=tuple(_sample(ranks, step, at) for at, step in enumerate(steps)),
         series=series,
         parameters=tuple(series.parameters()),
+        ways=tuple(series.ways()),
     )
 
 
@@ -227,6 +231,40 @@ class _Joined:
         """What the first rank's head was given."""
         part = self._ranks[0].series.head(index)
         return replace(part, samples=self._places[0][part.samples])
+
+    def weights(self, index: int) -> Weights | None:
+        """The last weights that the first rank that knows the layer kept."""
+        rank, layer = self._knower(list(self._layers)[index])
+        return self._ranks[rank].series.weights(layer.index)
+
+    def limits(self, index: int) -> tuple[Floats, Floats] | None:
+        """The limits of what any rank fed the layer."""
+        name = list(self._layers)[index]
+        found = [
+            limits
+            for run, _, layer in self._alike(name, self._layer_of)
+            if (limits := run.series.limits(layer.index)) is not None
+        ]
+        if not found or len({low.shape for low, _ in found}) > 1:
+            return None
+        lows, highs = zip(*found, strict=True)
+        return np.min(lows, axis=0), np.max(highs, axis=0)
+
+    def ways(self) -> Iterator[Way]:
+        """The first rank's, in the numbers of all."""
+        first = self._ranks[0]
+
+        def site(index: int) -> int:
+            return self._sites[first.sites[index].name]
+
+        def link(at: Link) -> Link:
+            if at.kind != "product":
+                return at
+            return at._replace(number=self._layers[first.layers[at.number].name])
+
+        for way in first.ways:
+            source = None if way.source is None else site(way.source)
+            yield Way(site(way.site), source, tuple(map(link, way.links)), way.obstacle)
 
     def first_layer(self, name: str) -> Layer:
         """The layer as the first rank that knows it describes it, in the numbers of all."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from reluctant.record.blobs import Array
-from reluctant.record.run import Function, Head, Sample
+from reluctant.record.run import Function, Head, Sample, Way
 
 
 @dataclass(frozen=True)
@@ -105,3 +105,29 @@ class Observation:
     heads: tuple[Head, ...] = ()
     input_rows: tuple[InputRow, ...] = ()
     head_rows: tuple[HeadRow, ...] = ()
+
+
+class LastWeights(NamedTuple):
+    """What `Weights` says of a layer; the bias is (U,)."""
+
+    layer: int
+    weight: Array | None
+    bias: Array | None
+    rounding: float
+
+
+class Limits(NamedTuple):
+    """The least and the most of each feature that a layer was fed as data; both are (F,)."""
+
+    layer: int
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is written once, when the run has ended."""
+
+    ways: tuple[Way, ...] = ()
+    weights: tuple[LastWeights, ...] = ()
+    limits: tuple[Limits, ...] = ()

@@ -15,24 +15,30 @@ import numpy as np
 
 from reluctant.errors import RecordDamaged, RecordTooNew
 from reluctant.record import folder, merging, schema
-from reluctant.record.blobs import Array, unpack, unpack_counts
+from reluctant.record.blobs import Array, unpack, unpack_counts, unpack_whole
 from reluctant.record.info import RunInfo
 from reluctant.record.run import (
+    Floats,
     Function,
     Head,
     HeadSeries,
     InputSeries,
     Layer,
     LayerSeries,
+    Link,
     Parameter,
     Run,
     Sample,
     Site,
     SiteSeries,
+    Way,
+    Weights,
 )
 
 # Since then records tell what layers are fed and what loss functions are given.
 _VERSION_OF_HEADS = 2
+# And since then how the inputs of sites come about, and what a layer's weights were in the end.
+_VERSION_OF_WAYS = 3
 _INPUT = tuple(field.name for field in fields(InputSeries))[1:]
 _HEAD = tuple(field.name for field in fields(HeadSeries))[1:]
 
@@ -95,6 +101,12 @@ class _Nothing:
 
     def head(self, index: int) -> HeadSeries:
         raise IndexError(index)
+
+    def weights(self, index: int) -> Weights | None:
+        return None
+
+    def limits(self, index: int) -> tuple[Floats, Floats] | None:
+        return None
 
 
 class _Reader:
@@ -178,6 +190,28 @@ class _Reader:
     def head(self, index: int) -> HeadSeries:
         return HeadSeries(*self._numbers("head_sample", "head", index, len(_HEAD)))
 
+    def weights(self, index: int) -> Weights | None:
+        rows = self._ending(
+            "SELECT shape, weight, bias, rounding FROM last_weight WHERE layer = ?", index
+        )
+        for shape, weight, bias, rounding in rows:
+            with self.damage():
+                return Weights(
+                    None if weight is None else unpack_whole(weight).reshape(json.loads(shape)),
+                    None if bias is None else unpack_whole(bias),
+                    float(rounding),
+                )
+        return None
+
+    def limits(self, index: int) -> tuple[Floats, Floats] | None:
+        for low, high in self._ending("SELECT low, high FROM fed_limits WHERE layer = ?", index):
+            with self.damage():
+                return unpack_whole(low), unpack_whole(high)
+        return None
+
+    def _ending(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self.rows(query, *values) if self.version >= _VERSION_OF_WAYS else []
+
     def _numbers(self, table: str, key: str, index: int, count: int) -> Iterator[Array]:
         """The samples (T,), then each of the columns (T,) with NaN for what is NULL."""
         if self.version < _VERSION_OF_HEADS:
@@ -221,7 +255,21 @@ class _Reader:
             self,
             path,
             *self._added(),
+            ways=tuple(self._ways(len(sites), len(layers))),
         )
+
+    def _ways(self, sites: int, layers: int) -> Iterator[Way]:
+        # A site of a sample that did not come to its end is not there.
+        rows = self._ending(
+            "SELECT way.site, source, links, obstacle FROM way JOIN site ON site.id = way.site "
+            "ORDER BY way.site"
+        )
+        for site, source, links, obstacle in rows:
+            way = Way(site, source, tuple(Link(*link) for link in json.loads(links)), obstacle)
+            known = all(0 <= at.number < layers for at in way.links if at.kind == "product")
+            if not known or not (source is None or 0 <= source < sites):
+                raise ValueError(f"the way to site {site} begins nowhere")
+            yield way
 
     def _added(self) -> tuple[tuple[Parameter, ...], tuple[Head, ...]]:
         """What records tell since there are heads."""
@@ -277,5 +325,6 @@ def _sample(index: int, step: int, optimizer: int, loss: object, *facts: Any) ->
 def _unpack_facts(index: int, name: str, facts: str) -> Function:
     content = json.loads(facts)
     content["flat"] = tuple((low, high) for low, high in content["flat"])
-    content["curve"] = tuple(tuple(axis) for axis in content["curve"])
+    for points in ("curve", "rise"):
+        content[points] = tuple(tuple(axis) for axis in content.get(points, ((), ())))
     return Function(index, name, **content)

@@ -6,7 +6,7 @@ Knows nothing of where the numbers come from; `store` reads them from disk.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,9 @@ class Function:
 
     `flat` are the closed intervals of inputs on which its derivative is zero or nearly so.
     `switches_off` says that the function is off (zero output) on the lowest of them, as a
-    rectifier is, and not merely saturated. `curve` holds sampled inputs and outputs.
+    rectifier is, and not merely saturated. `curve` holds sampled inputs and outputs. `rise` holds
+    inputs and outputs between which the function only rises, from end to end; none where it falls
+    or is not known so well. `straight` says that it is straight between and beyond them.
     """
 
     index: int
@@ -117,12 +119,54 @@ class Function:
     switches_off: bool = False
     zero_centred: bool = False
     curve: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    rise: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
+    straight: bool = False
 
     @property
     def label(self) -> str:
         """The name with its parameters, as `leaky_relu(0.01)`."""
         values = ", ".join(f"{value:g}" for value in self.parameters.values())
         return f"{self.name}({values})" if values else self.name
+
+
+class Link(NamedTuple):
+    """One thing on the way to a site that is done to each channel for itself, or a layer.
+
+    `kind` and `number` are: `product`, of a layer's weights with all channels, and its index;
+    `repeat`, so many channels where there was one (a flattening); `join`, one where there were so
+    many; `zero`, padding with zeros; `average`, of so many positions.
+    """
+
+    kind: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the input of a site comes about: by these links, in this order, and by nothing else.
+
+    They begin with the output of the site `source`, or, where that is None, with data. `obstacle`
+    is why that cannot be said, a noun phrase; '' if it can.
+    """
+
+    site: int
+    source: int | None = None
+    links: tuple[Link, ...] = ()
+    obstacle: str = ""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A layer's weights as they stood at the end of the run.
+
+    `weight` is (U, inputs of a unit, taps), float32; None if they were too large to be kept. `bias`
+    is (U,), or None. `rounding` is the unit roundoff of the arithmetic that the layer was computed
+    with.
+    """
+
+    weight: Floats | None
+    bias: Floats | None
+    rounding: float
 
 
 @dataclass(frozen=True)
@@ -246,10 +290,21 @@ class Series(Protocol):
         """The series of the head with this index."""
         ...
 
+    def weights(self, index: int) -> Weights | None:
+        """The last weights of the layer with this index; None if none were kept."""
+        ...
+
+    def limits(self, index: int) -> tuple[Floats, Floats] | None:
+        """The least and the most of each feature (F,) that the layer was fed as data."""
+        ...
+
 
 @dataclass(frozen=True)
 class Run:
-    """One recorded run. Layers, sites, functions and heads are indexed by their `index`."""
+    """One recorded run. Layers, sites, functions and heads are indexed by their `index`.
+
+    `ways` is empty until the run has ended of itself.
+    """
 
     info: RunInfo
     layers: tuple[Layer, ...]
@@ -260,6 +315,7 @@ class Run:
     path: Path | None = None
     parameters: tuple[Parameter, ...] = ()
     heads: tuple[Head, ...] = ()
+    ways: tuple[Way, ...] = ()
 
     @property
     def steps(self) -> Ints:

@@ -13,10 +13,11 @@ Several ranks find one another by hidden files beside these, which a reader has 
 Per-unit columns are blobs of little-endian numbers, one for every `stride`-th unit: float32, except
 `fired`, whose counts are unsigned and as wide as the largest needs (1, 2, 4 or 8 bytes, which
 follows from the blob's length). Statistics are therefore kept to float32's 24 bits, counts exactly.
+What is written at the end is float32 too, and of all units.
 """
 
 # Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
-VERSION = 2
+VERSION = 3
 
 INFO = "run.json"
 
@@ -46,7 +47,7 @@ CREATE TABLE layer (
 CREATE TABLE function (
   id        INTEGER PRIMARY KEY,  -- Function.index
   name      TEXT NOT NULL,        -- as in the catalogue, `leaky_relu`
-  facts     TEXT NOT NULL         -- JSON: parameters, flat, switches_off, zero_centred, curve
+  facts     TEXT NOT NULL         -- JSON: the rest of Function's fields
 );
 
 CREATE TABLE site (
@@ -154,5 +155,28 @@ CREATE TABLE head_sample (        -- HeadSeries: the head's first call in a samp
   loss      REAL,                 -- what it returned
   constant  REAL,                 -- the loss of the best answer that is the same for all
   PRIMARY KEY (head, sample)
+);
+
+-- The rest is written once, when the run has ended.
+
+CREATE TABLE way (                -- Way
+  site      INTEGER PRIMARY KEY REFERENCES site(id),
+  source    INTEGER REFERENCES site(id),  -- whose output it begins with; NULL for data
+  links     TEXT NOT NULL,        -- a JSON list of [kind, number]
+  obstacle  TEXT NOT NULL         -- why these are not all; '' if they are
+);
+
+CREATE TABLE last_weight (        -- Weights: of the layers on those ways
+  layer     INTEGER PRIMARY KEY REFERENCES layer(id),
+  shape     TEXT NOT NULL,        -- units, inputs of a unit, taps: a JSON list
+  weight    BLOB,                 -- of that shape; NULL if it was too large
+  bias      BLOB,                 -- one for each unit
+  rounding  REAL NOT NULL         -- unit roundoff of the arithmetic
+);
+
+CREATE TABLE fed_limits (            -- of the data that a layer on those ways was fed
+  layer     INTEGER PRIMARY KEY REFERENCES layer(id),
+  low       BLOB NOT NULL,        -- the least of each feature in all samples
+  high      BLOB NOT NULL         -- the most
 );
 """

@@ -4,14 +4,23 @@ import json
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
+from functools import partial
 from pathlib import Path
 
 from reluctant.errors import RecordNotWritten
 from reluctant.record import schema
 from reluctant.record.blobs import pack, pack_counts
-from reluctant.record.observation import LayerRow, NewLayer, NewParameter, Observation, SiteRow
+from reluctant.record.observation import (
+    Ending,
+    LastWeights,
+    LayerRow,
+    NewLayer,
+    NewParameter,
+    Observation,
+    SiteRow,
+)
 from reluctant.record.run import Function
 
 # How long we wait for another process's lock at the start and at the end of a run. In between the
@@ -29,7 +38,7 @@ class Writer:
 
     def __init__(self, path: Path, rank: int = 0) -> None:
         self._path = path / schema.part(rank)
-        self._waiting: deque[Observation] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._connection = sqlite3.connect(
             self._path,
             isolation_level=None,
@@ -52,22 +61,31 @@ class Writer:
         Raises:
             RecordNotWritten: the disk is full, the file is gone, or locked for too long.
         """
-        self._waiting.append(seen)
+        self._waiting.append(partial(self._put_sample, seen))
         self._write_waiting()
         if len(self._waiting) > MOST_WAITING:
             raise self._not_written(f"the database was locked for {MOST_WAITING} samples")
+
+    def end(self, ending: Ending) -> None:
+        """Add what there is to say at the end; with `close` at the latest, as with a sample.
+
+        Raises:
+            RecordNotWritten: as `write` does.
+        """
+        self._waiting.append(partial(self._put_ending, ending))
+        self._write_waiting()
 
     def _write_waiting(self) -> None:
         if not self._there():
             # SQLite would go on to write into what has no name any more.
             raise self._not_written("it was deleted or replaced")
         while self._waiting:
-            seen = self._waiting.popleft()
+            put = self._waiting.popleft()
             try:
-                self._write(seen)
+                self._write(put)
             except sqlite3.DatabaseError as error:
                 if "locked" in str(error):
-                    self._waiting.appendleft(seen)
+                    self._waiting.appendleft(put)
                     return
                 if any(words in str(error) for words in _OUTSIDE):
                     raise self._not_written(error) from error
@@ -85,26 +103,35 @@ class Writer:
     def _wait_at_most(self, seconds: float) -> None:
         self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
-    def _write(self, seen: Observation) -> None:
-        put = self._connection.execute
-        put("BEGIN IMMEDIATE")
+    def _write(self, put: Callable[[], None]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._write_new(seen)
-            at = seen.sample
-            place = (at.index, at.step, at.optimizer)
-            facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped)
-            self._insert("sample", [(*place, *facts)])
-            self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
-            self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])
-            fed = [(at.index, row.layer, *row.numbers) for row in seen.input_rows]
-            self._insert("input_sample", fed)
-            given = [(at.index, row.head, *row.numbers) for row in seen.head_rows]
-            self._insert("head_sample", given)
-            put("COMMIT")
+            put()
+            self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                put("ROLLBACK")
+                self._connection.execute("ROLLBACK")
             raise
+
+    def _put_sample(self, seen: Observation) -> None:
+        self._write_new(seen)
+        at = seen.sample
+        place = (at.index, at.step, at.optimizer)
+        facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped)
+        self._insert("sample", [(*place, *facts)])
+        self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
+        self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])
+        fed = [(at.index, row.layer, *row.numbers) for row in seen.input_rows]
+        self._insert("input_sample", fed)
+        given = [(at.index, row.head, *row.numbers) for row in seen.head_rows]
+        self._insert("head_sample", given)
+
+    def _put_ending(self, ending: Ending) -> None:
+        ways = [(at.site, at.source, json.dumps(at.links), at.obstacle) for at in ending.ways]
+        self._insert("way", ways)
+        self._insert("last_weight", [_weight_values(at) for at in ending.weights])
+        limits = [(at.layer, pack(at.low), pack(at.high)) for at in ending.limits]
+        self._insert("fed_limits", limits)
 
     def _write_new(self, seen: Observation) -> None:
         self._insert("layer", [_layer_facts(layer) for layer in seen.layers])
@@ -154,6 +181,11 @@ def _site_values(sample: int, row: SiteRow) -> tuple[object, ...]:
 def _layer_values(sample: int, row: LayerRow) -> tuple[object, ...]:
     arrays = (row.gradient, row.weight, row.update, row.bias)
     return (sample, row.layer, *map(pack, arrays), row.first)
+
+
+def _weight_values(at: LastWeights) -> tuple[object, ...]:
+    shape = () if at.weight is None else at.weight.shape
+    return (at.layer, json.dumps(shape), pack(at.weight), pack(at.bias), at.rounding)
 
 
 def _keep_nan(value: float | None) -> float | str | None:
