@@ -94,6 +94,11 @@ PLAIN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], dict[str, str]]
             "8": "4:relu, average 16, product 7",
         },
     ),
+    "padded on one side": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 2, padding="same"), nn.ReLU()),
+        IMAGE,
+        {"1": "data, zero 0, product 0"},
+    ),
     "from rows to images": (
         lambda: nn.Sequential(
             nn.Linear(4, 48), nn.ReLU(), nn.Unflatten(1, (3, 4, 4)), nn.Conv2d(3, 2, 3), nn.ReLU()

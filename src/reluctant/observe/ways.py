@@ -28,7 +28,8 @@ _PRODUCTS = {
     "ConvolutionBackward": (0, 1, 2),
 }
 _RESHAPING = frozenset(
-    "ViewBackward UnsafeViewBackward ReshapeAliasBackward SqueezeBackward UnsqueezeBackward".split()
+    "ViewBackward UnsafeViewBackward ReshapeAliasBackward SqueezeBackward UnsqueezeBackward "
+    "CloneBackward AliasBackward".split()
 )
 # Each channel's largest or mean value, over this many of the last dimensions.
 _POOLING = {
@@ -188,7 +189,7 @@ class Ways:
                 raise _Obstacle("a transposed convolution")
             if bias is None and node._saved_bias_sym_sizes_opt is not None:
                 raise _Obstacle("a bias that is not trained")
-            if any(node._saved_padding):
+            if any(node._saved_padding) or (at is None and _may_be_padded(node, weight)):
                 yield Link("zero", 0)
         if name == "AddmmBackward" and (
             bias is None or (node._saved_alpha, node._saved_beta) != (1, 1)
@@ -246,6 +247,15 @@ def _parameter(node: Node) -> tuple[Tensor, bool]:
     return parameter, turned
 
 
+def _may_be_padded(node: Node, weight: Tensor) -> bool:
+    """Whether data may have been padded on one side, which leaves no trace: by `padding="same"`.
+
+    That pads a kernel of two on one side, and a larger one on both.
+    """
+    sizes = zip(weight.shape[2:], node._saved_dilation, strict=True)
+    return any(dilation * (size - 1) == 1 for size, dilation in sizes)
+
+
 def _reshaped(before: torch.Size, axis: int, after: torch.Size) -> tuple[int, list[Link]]:
     """Which dimension numbers the channels now, and what has become of each.
 
@@ -280,7 +290,8 @@ def _pooled(name: str, node: Any, shape: torch.Size, axis: int) -> list[Link]:
         return [Link("average", prod(shape[axis + 1 :]))]
     if node._saved_divisor_override is not None:
         raise _Obstacle("pooling with a divisor of its own")
-    average = Link("average", prod(node._saved_kernel_size))
+    # One number stands for all dimensions.
+    average = Link("average", max(node._saved_kernel_size) ** _POOLING[name])
     return [Link("zero", 0), average] if any(node._saved_padding) else [average]
 
 

@@ -61,11 +61,22 @@ class Units:
 
 
 @dataclass(frozen=True)
+class Certainty:
+    """Which of a finding's units are dead for every input in a box, and what is said of that.
+
+    `units` is None where nothing can be proven, and `text` then says why.
+    """
+
+    units: Units | None
+    text: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing that is wrong, or worth a note, in a run.
 
     `layer` and `units` are None when the finding is about the run as a whole. `first_step` is
-    the first sampled step at which it was seen.
+    the first sampled step at which it was seen. `certain` is None unless it was asked for.
     """
 
     slug: str
@@ -76,6 +87,7 @@ class Finding:
     cause: Cause
     evidence: tuple[Evidence, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    certain: Certainty | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from reluctant.record.finding import Diagnosis, Finding
+from reluctant.record.finding import Diagnosis, Finding, Units
 from reluctant.record.run import Run
 
 # Raised when a key changes its meaning or goes away; new keys may come at any time.
@@ -38,18 +38,12 @@ def dumps(run: Run, diagnosis: Diagnosis) -> str:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    units = finding.units
+    certain = finding.certain
     return {
         "slug": finding.slug,
         "severity": finding.severity.label,
         "layer": finding.layer,
-        "units": units
-        and {
-            "count": units.count,
-            "of": units.of,
-            "indices": list(units.indices),
-            **({"stride": units.stride} if units.stride > 1 else {}),
-        },
+        "units": _units(finding.units),
         "first_step": finding.first_step,
         "cause": asdict(finding.cause),
         "evidence": [
@@ -57,6 +51,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
             for at in finding.evidence
         ],
         "remedies": [asdict(remedy) for remedy in finding.remedies],
+        **({"certain": {"units": _units(certain.units), "text": certain.text}} if certain else {}),
+    }
+
+
+def _units(units: Units | None) -> dict[str, Any] | None:
+    if units is None:
+        return None
+    return {
+        "count": units.count,
+        "of": units.of,
+        "indices": list(units.indices),
+        **({"stride": units.stride} if units.stride > 1 else {}),
     }
 
 

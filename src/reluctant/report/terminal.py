@@ -231,6 +231,8 @@ def _in_full(finding: Finding, alike: Sequence[Finding], whole: bool) -> Rendera
     evidence = finding.evidence if whole else finding.evidence[:4]
     if evidence:
         table.add_row("evidence", ", ".join(map(_evidence, evidence)))
+    if finding.certain is not None:
+        table.add_row("certain", finding.certain.text)
     for position, remedy in enumerate(finding.remedies if whole else finding.remedies[:2]):
         table.add_row("" if position else "try", remedy.text)
     return Group(_headline(finding), Padding(table, (0, 0, 0, 2)))
