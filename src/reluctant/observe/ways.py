@@ -65,6 +65,10 @@ _WORDS = {
 # No way is longer.
 _LONGEST = 32
 
+# A way that was the same so often is looked at only every so many times.
+_ENOUGH = 16
+_SELDOM = 4
+
 
 class _Obstacle(Exception):
     """Why a way is not plain; never leaves this module."""
@@ -90,6 +94,7 @@ class Ways:
         self._layers = layers
         self._by = by
         self._found: dict[int, Way] = {}
+        self._met: dict[int, int] = {}
         self._axes: dict[int, int] = {}
         self._kept: dict[int, _Kept] = {}
         self._left_out: set[int] = set()
@@ -99,6 +104,9 @@ class Ways:
         """Follow the way that `z` has come to a site; a site's ways must always be the same."""
         known = self._found.get(site)
         if known is not None and known.obstacle:
+            return
+        met = self._met[site] = self._met.get(site, 0) + 1
+        if met > _ENOUGH and met % _SELDOM:
             return
         self._axes[site] = axis
         try:
