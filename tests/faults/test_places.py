@@ -53,20 +53,36 @@ def test_a_clock_that_goes_back_and_a_budget(zygote: Zygote, tmp_path: Path) -> 
 
 # -- starting at once --------------------------------------------------------------------------
 
+# Each asks for the time when it makes its folder. It waits there until all have come that far, and
+# is told the same second: so no machine is too slow for them to start at once.
 HERD = """
-import os, sys, time
+import os, signal, sys
+from types import SimpleNamespace
 count = int(sys.argv[1])
-time.sleep(1 - time.time() % 1)
+signal.alarm(300)  # one that dies on the way would be waited for
+come, ready = os.pipe()[::-1]
+go, gate = os.pipe()
+def now(form):
+    os.write(come, b".")
+    os.read(go, 1)
+    return "2026-01-31T12-00-00"
 children = []
 for number in range(count):
     child = os.fork()
     if child == 0:
+        os.close(gate)
         for target, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(f"{name}-{number}", os.O_WRONLY | os.O_CREAT), target)
         from reluctant.cli import main
+        from reluctant.record import folder
+        folder.time = SimpleNamespace(strftime=now)
         sys.argv = ["reluctant", "run", "script.py", str(number)]
         main()
     children.append(child)
+os.close(come)
+for _ in range(count):
+    os.read(ready, 1)
+os.write(gate, b"." * count)
 print([os.waitpid(child, 0)[1] for child in children])
 """
 
@@ -81,7 +97,8 @@ def test_runs_that_start_in_the_same_second(zygote: Zygote, tmp_path: Path, coun
     herd = zygote.run("python", "herd.py", count, cwd=tmp_path)
     assert herd.out == f"{[0] * count}\n", herd.err
     runs = [load(path) for path in folder.runs(tmp_path / ".reluctant")]
-    assert len({run.path.name[:19] for run in runs if run.path}) == 1, "not the same second"
+    names = [f"2026-01-31T12-00-00-script{at}" for at in ("", *(f"-{n + 2}" for n in range(count)))]
+    assert sorted(run.path.name for run in runs if run.path) == sorted(names[:count])
     assert sorted(run.info.arguments for run in runs) == [(str(at),) for at in range(count)]
     for number in range(count):
         (run,) = (run for run in runs if run.info.arguments == (str(number),))
