@@ -1,6 +1,6 @@
 """The diagnosis measured on small real training scripts, sick and healthy.
 
-    python -m benchmarks.ward [--quick] [--seeds N] [--jobs N] [--only NAME ...]
+    python -m benchmarks.ward [--quick] [--seeds N] [--jobs N] [--only NAME ...] [--peers]
 
 Every script runs with every seed: plainly, under a probe of the ward's own; with its fault taken
 away, if it has one; and under `reluctant run`. What is kept of that in --folder is not done again
@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.ward.case import Case
 from benchmarks.ward.healthy import HEALTHY
 from benchmarks.ward.judge import judge
+from benchmarks.ward.peers import peers
 from benchmarks.ward.runs import ROOT, Run, Ward
 from benchmarks.ward.sick import SICK
 from benchmarks.ward.tables import by_threshold, confusion, every_run, mistakes, shares
@@ -36,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one seed, and a case of each kind")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="so many of each case")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at the same time")
+    parser.add_argument("--each", type=int, default=1, metavar="K", help="each K-th case alone")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these cases")
     parser.add_argument("--folder", type=Path, default=ROOT / ".reluctant" / "ward")
     parser.add_argument(
@@ -60,7 +62,7 @@ def chosen(args: argparse.Namespace) -> list[Case]:
     if args.quick:
         first = {next(iter(case.findings)): case for case in reversed(SICK)}
         return [*first.values(), *HEALTHY[::EVERY]]
-    return cases
+    return cases[:: args.each]
 
 
 def main() -> None:
@@ -71,7 +73,10 @@ def main() -> None:
     outcomes = ward.examine(cases, seeds, args.jobs, args.rediagnose, not args.rediagnose)
     runs, failed = progress(outcomes, len(cases) * len(seeds))
     judgement = judge(runs)
-    print(shares({"reluctant": judgement.shares}), confusion(judgement.confusion), sep="\n\n")
+    tools = {"reluctant": judgement.shares}
+    if args.peers:
+        tools |= peers(ward, runs, args.jobs)
+    print(shares(tools), confusion(judgement.confusion), sep="\n\n")
     print(*mistakes(judgement.mistakes), sep="\n")
     if args.list:
         print(every_run(runs))

@@ -126,6 +126,7 @@ def judge(runs: Iterable[Run]) -> Judgement:
         Share(
             "finding on top right, of sick with an alarm", len(alarmed) - len(beside), len(alarmed)
         ),
+        Share("sick runs with any alarm", len(alarmed), len(sick)),
         Share("sick, of all runs with an alarm", len(alarmed), len(alarmed) + false),
         count("error, of healthy runs", "error", quiet, 0.0),
         count("warning, of healthy runs", "warning", quiet, 0.1),

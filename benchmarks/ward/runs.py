@@ -102,14 +102,14 @@ class Ward:
             def do(path: Path) -> None:
                 measure(case.script, case.forward, args, path, LIMIT)
 
-            return Truth.read(_once(place / f"{name}.json", case, do))
+            return Truth.read(once(place / f"{name}.json", case, do))
 
         truth = plain("truth", args)
         twin = plain("twin", [*args, "--fixed"]) if case.sick else None
         if diagnose:
             (place / "diagnosis.json").unlink(missing_ok=True)
-        watched = _once(place / "watched.json", case, lambda path: _watch(case, args, path))
-        said = _once(place / "diagnosis.json", case, lambda path: _diagnose(place / "record", path))
+        watched = once(place / "watched.json", case, lambda path: _watch(case, args, path))
+        said = once(place / "diagnosis.json", case, lambda path: _diagnose(place / "record", path))
         found = tuple(
             Found(at["slug"], at["severity"], at["layer"], at["cause"]["slug"])
             for at in said["findings"]
@@ -117,7 +117,7 @@ class Ward:
         return Run(case, seed, truth, twin, watched["result"], said["verdict"], found)
 
 
-def _once(path: Path, case: Case, do: Callable[[Path], None]) -> dict[str, Any]:
+def once(path: Path, case: Case, do: Callable[[Path], None]) -> dict[str, Any]:
     """What `do` writes to a path; not done again while the script stays as it is."""
     key = hashlib.sha256(case.script.read_bytes() + case.forward.encode()).hexdigest()[:16]
     if path.is_file():

@@ -143,7 +143,18 @@ def measure(script: Path, forward: str, args: list[str], out: Path, limit: float
     Raises:
         ScriptFailed: with the end of what the script wrote to stderr.
     """
-    process = _SERVER.Process(target=_measure, args=(script, forward, args, out))
+    apart(_measure, script, args, out, limit, forward)
+
+
+def apart(
+    do: Callable[..., None], script: Path, args: list[str], out: Path, limit: float, *more: object
+) -> None:
+    """Call `do` with a script, its arguments, a path to write to and `more`, in a new process.
+
+    Raises:
+        ScriptFailed: with the end of what was written to stderr.
+    """
+    process = _SERVER.Process(target=_alone, args=(do, script, args, out, *more))
     process.start()
     process.join(limit)
     if process.is_alive():
@@ -154,13 +165,19 @@ def measure(script: Path, forward: str, args: list[str], out: Path, limit: float
         raise ScriptFailed(out.with_suffix(".stderr").read_text("utf-8")[-2000:])
 
 
-def _measure(script: Path, forward: str, args: list[str], out: Path) -> None:
+def _alone(
+    do: Callable[..., None], script: Path, args: list[str], out: Path, *more: object
+) -> None:
     for stream in (1, 2):
         path = out.with_suffix((".stdout", ".stderr")[stream - 1])
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     torch.set_num_threads(1)
     sys.argv = [str(script), *args]
     sys.path[0] = str(script.parent)
+    do(script, args, out, *more)
+
+
+def _measure(script: Path, args: list[str], out: Path, forward: str) -> None:
     steps = 0
 
     def count(*_: object) -> None:
