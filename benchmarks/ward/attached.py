@@ -23,25 +23,32 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from benchmarks.ward.tools import TOOLS, Tool
+from benchmarks.ward.tools import TOOLS, Alarm, Tool
 
 
 def watch(script: Path, args: list[str], out: Path, name: str) -> None:
     """Run a script with a tool attached; write the number of models it watched, and its alarms."""
     tools: dict[nn.Module, Tool] = {}
-    with _attached(TOOLS[name], tools):
+    said: dict[Alarm, None] = {}
+    with _attached(TOOLS[name], tools, said):
         runpy.run_path(str(script), run_name="__main__")
-    said = {alarm: None for tool in tools.values() for alarm in tool.alarms()}
+    for tool in tools.values():
+        said |= dict.fromkeys(tool.alarms())
     sys.stdout.flush()
     kept = {"models": len(tools), "alarms": [asdict(alarm) for alarm in said]}
     out.write_text(json.dumps(kept), "utf-8")
 
 
 @contextlib.contextmanager
-def _attached(made: type[Tool], tools: dict[nn.Module, Tool]) -> Iterator[None]:
-    """Fill `tools`: the tool of each model that an optimizer is constructed for."""
+def _attached(
+    made: type[Tool], tools: dict[nn.Module, Tool], said: dict[Alarm, None]
+) -> Iterator[None]:
+    """Fill `tools`: the tool of each model that an optimizer is constructed for.
+
+    One that is trained anew, with another optimizer, is watched anew; `said` keeps what was said.
+    """
     waiting: list[Optimizer] = []
-    of: dict[int, Tool] = {}
+    of: dict[int, nn.Module] = {}
     loss: float | None = None
     construct: Callable[..., None] = Optimizer.__init__
     call: Callable[..., Any] = nn.Module.__call__
@@ -56,9 +63,10 @@ def _attached(made: type[Tool], tools: dict[nn.Module, Tool]) -> Iterator[None]:
             optimizer = waiting.pop(0)
             model = model_of(optimizer)
             if model is not None:
-                if model not in tools:
-                    tools[model] = made(model, optimizer)
-                of[id(optimizer)] = tools[model]
+                if model in tools:
+                    said.update(dict.fromkeys(tools[model].alarms()))
+                tools[model] = made(model, optimizer)
+                of[id(optimizer)] = model
 
     def called(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         attach()
@@ -74,11 +82,11 @@ def _attached(made: type[Tool], tools: dict[nn.Module, Tool]) -> Iterator[None]:
         attach()  # of a module whose parameters are used without calling it
         # An optimizer that takes a closure makes its backward passes itself.
         if id(optimizer) in of and loss is not None:
-            of[id(optimizer)].before_step(optimizer)
+            tools[of[id(optimizer)]].before_step(optimizer)
 
     def after(optimizer: Optimizer, *_: object) -> None:
         if id(optimizer) in of:
-            of[id(optimizer)].after_step(loss)
+            tools[of[id(optimizer)]].after_step(loss)
 
     hooks = register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)
     with (
