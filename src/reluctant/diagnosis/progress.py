@@ -15,9 +15,9 @@ FEW_STEPS = 50
 # make it differ by as much.
 FALL = 0.1
 
-# With a loss this near to that of the best constant answer, the network answers the same to
-# everything. Below LEARNT of it, it has learnt, though it may have done so in an earlier run.
-WORTHLESS = 0.97
+# With a loss this near to that of the best constant answer, as a share of it, the network answers
+# the same to everything. Below LEARNT of it, it has learnt, though perhaps in an earlier run.
+NEAR = 0.03
 LEARNT = 0.7
 
 # A loss function speaks for the whole loss if its part of it is at least this.
@@ -154,7 +154,7 @@ class Progress:
     def worthless(self) -> bool:
         """Whether a constant answer would do as well."""
         few = not self.run.samples or self.run.samples[-1].step < FEW_STEPS
-        return self.excess is not None and not few and not self.excess < WORTHLESS
+        return self.excess is not None and not few and not self.excess < 1 - NEAR
 
     @cached_property
     def stalled(self) -> bool | None:
