@@ -254,6 +254,7 @@ SICK: tuple[Case, ...] = (
     Case("sigmoid_regression", "model(x_train)", "low", says(output_activation="")),
     Case("rectified_output", "model(X_train)", "low", says(output_activation="")),
     Case("softmax_twice", "model(x_train)", "high", says(output_activation="")),
+    Case("shuffled_apart", "model(x_train)", "high", says(plateau="")),
     Case(
         "raw_pixels",
         "net(batch_of(slice(0, 1300)))",
