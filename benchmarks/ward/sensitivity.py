@@ -1,6 +1,6 @@
 """Whether a verdict hangs on a threshold: each is moved by a fifth, and all records judged again.
 
-Thresholds are the numbers in capitals at the head of the modules of `reluctant.diagnosis`. Those
+Thresholds are the public numbers in capitals of the modules of `reluctant.diagnosis`. Those
 that hold another value at the import already (defaults of arguments, entries of tables) stay.
 """
 
@@ -71,7 +71,7 @@ def thresholds() -> tuple[Threshold, ...]:
     holders: dict[tuple[str, float], list[str]] = {}
     for module in modules:
         for name, value in vars(module).items():
-            if name.isupper() and type(value) in (int, float):
+            if name.isupper() and name[0] != "_" and type(value) in (int, float):
                 holders.setdefault((name, value), []).append(module.__name__)
     return tuple(Threshold(name, value, tuple(held)) for (name, value), held in holders.items())
 

@@ -30,7 +30,7 @@ from reluctant.words import number, plural
 Doubles = NDArray[np.float64]
 
 # How far off a function's value may be that torch has computed, as a share of its size.
-COMPUTED = 2.0**-20
+_COMPUTED = 2.0**-20
 
 # Products smaller than this are lost where a processor flushes them to zero, and sums beyond the
 # other overflow.
@@ -259,11 +259,11 @@ def image(function: Function, at: Intervals) -> Intervals:
     xs, ys = (np.array(axis) for axis in function.rise)
     if function.straight:
         low, high = _line(xs, ys, at.low), _line(xs, ys, at.high)
-        return Intervals.of(low, high, COMPUTED * np.maximum(np.abs(low), np.abs(high)))
+        return Intervals.of(low, high, _COMPUTED * np.maximum(np.abs(low), np.abs(high)))
     low = ys[np.searchsorted(xs, at.low, "right") - 1]
     high = ys[np.searchsorted(xs, at.high, "left")]
     # As much as of a one, where it is small: it may be a difference of such.
-    return Intervals.of(low, high, COMPUTED * np.maximum(1, np.maximum(np.abs(low), np.abs(high))))
+    return Intervals.of(low, high, _COMPUTED * np.maximum(1, np.maximum(np.abs(low), np.abs(high))))
 
 
 def _line(xs: Doubles, ys: Doubles, at: Doubles) -> Doubles:
