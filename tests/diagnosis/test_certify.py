@@ -102,7 +102,8 @@ OTHERS = {0: FIRST, 1: replace(SECOND, weight=np.ones((UNITS, 3, 1)))}
         (run((DATA,)), "how the input of layer1:relu comes about is not known."),
         (run(function=FALLS), "relu in layer0:relu falls somewhere, or changes as it is learnt or "
          "drawn, and no bound of it is kept."),
-        (run(weights=LARGE), "the weights of layer1 are too large to be kept in the record."),
+        (run(weights=LARGE), "the weights of layer1 were not kept, being too large or gone before "
+         "the end."),
         (run(weights={0: FIRST}), "the weights of layer1 are not in the record."),
         (run(weights=OTHERS), "layer1 takes 3 inputs and is given 4."),
         (run((DATA, Way(1, None, (Link("product", 1),)))), "what layer1 is fed was not seen."),

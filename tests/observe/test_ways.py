@@ -251,6 +251,34 @@ def test_weights_beyond_the_limit_are_left_out(
     assert second.weight is None
 
 
+def test_weights_that_were_freed_are_left_out(watched: Watched) -> None:
+    """As those that are gathered for a pass alone."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+
+    def train() -> None:
+        trained(model, torch.randn(ROWS))()
+        model[0].weight.untyped_storage().resize_(0)
+
+    weights = watched(train).series.weights(0)
+    assert weights is not None
+    assert weights.weight is None
+
+
+def test_another_width_harms_nothing(watched: Watched) -> None:
+    """A script may catch the error that it gets."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU())
+
+    def train() -> None:
+        model(torch.randn(ROWS))
+        with pytest.raises(RuntimeError, match="shapes"):
+            model(torch.randn(2, 3))
+        trained(model, torch.randn(ROWS))()
+
+    limits = watched(train).series.limits(0)
+    assert limits is not None
+    assert limits[0].shape == (4,)
+
+
 def test_limits_are_those_of_all_calls_in_all_samples(watched: Watched) -> None:
     model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
     fed = [torch.randn(8, 3) * scale for scale in range(1, 25)]

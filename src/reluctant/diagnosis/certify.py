@@ -212,7 +212,9 @@ class Prover:
         if weights is None:
             raise _Obstacle(f"the weights of {name} are not in the record")
         if weights.weight is None:
-            raise _Obstacle(f"the weights of {name} are too large to be kept in the record")
+            raise _Obstacle(
+                f"the weights of {name} were not kept, being too large or gone before the end"
+            )
         units, inputs, _ = weights.weight.shape
         groups, rest = divmod(len(at.low), inputs)
         if rest or not groups or units % groups:

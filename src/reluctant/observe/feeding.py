@@ -80,7 +80,9 @@ class Feeding:
             over = (0, 2)[: values.dim() - 1]
             box = _Box(values.amin(over), values.amax(over))
             if key in self._fed:
-                self._fed[key][1].widen(box)
+                known = self._fed[key][1]
+                if known.low.shape == box.low.shape:  # of another, the product will fail
+                    known.widen(box)
                 return
             # Of the rest a sample's first.
             met = self._met[key] = self._met.get(key, 0) + 1

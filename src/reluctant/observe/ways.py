@@ -130,7 +130,8 @@ class Ways:
         links = {link for way in self._found.values() if not way.obstacle for link in way.links}
         for layer in sorted(link.number for link in links if link.kind == "product"):
             kept = self._kept.get(layer)
-            if kept is None:
+            # Weights that are gathered from processes for a pass are freed after it.
+            if kept is None or not kept.weight.untyped_storage().nbytes():
                 yield LastWeights(layer, None, None, 0.0)
                 continue
             units_first = kept.weight.movedim(kept.axis, 0)

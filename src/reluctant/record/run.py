@@ -159,7 +159,7 @@ class Way:
 class Weights:
     """A layer's weights as they stood at the end of the run.
 
-    `weight` is (U, inputs of a unit, taps), float32; None if they were too large to be kept. `bias`
+    `weight` is (U, inputs of a unit, taps), float32; None if they were too large, or gone. `bias`
     is (U,), or None. `rounding` is the unit roundoff of the arithmetic that the layer was computed
     with.
     """

@@ -169,7 +169,7 @@ CREATE TABLE way (                -- Way
 CREATE TABLE last_weight (        -- Weights: of the layers on those ways
   layer     INTEGER PRIMARY KEY REFERENCES layer(id),
   shape     TEXT NOT NULL,        -- units, inputs of a unit, taps: a JSON list
-  weight    BLOB,                 -- of that shape; NULL if it was too large
+  weight    BLOB,                 -- of that shape; NULL if too large, or gone
   bias      BLOB,                 -- one for each unit
   rounding  REAL NOT NULL         -- unit roundoff of the arithmetic
 );
