@@ -13,7 +13,7 @@ from reluctant.words import number, percent
 # Weights that change by more than their own size in one step are thrown, not trained.
 THROWN = 1.0
 
-# Past this a square overflows float32, and a product float16; no sound activation comes near.
+# No sound activation comes near: a product of two such numbers overflows float16.
 HUGE = 1e4
 
 

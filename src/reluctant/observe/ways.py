@@ -19,7 +19,7 @@ from reluctant.record.observation import LastWeights
 from reluctant.record.run import Link, Way
 
 # Bytes of weights that are kept in all; a layer that would exceed them is left out.
-MOST_BYTES = 64 << 20
+MOST_BYTES = 16 << 20
 
 # Where the input stands among what a product is made of, the weight, and the bias.
 _PRODUCTS = {
