@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.records import INPUTS, a_run, permuted, site_series
+from tests.records import INPUTS, a_run, layer_series, permuted, site_series
 
 from reluctant.diagnosis import diagnose
+from reluctant.diagnosis.rate import GROWN, _ratios
 from reluctant.diagnosis.reading import MISTAKE, deaths, firing_bound
+from reluctant.diagnosis.symmetric import _sorted
+from reluctant.record import columns
 from reluctant.record.run import Run
 
 UNITS = 6
@@ -79,6 +82,38 @@ def test_any_record_has_one_diagnosis_whatever_the_order_of_units(
         )
         if one.units is not None and two.units is not None:
             assert sorted(order[unit] for unit in two.units.indices) == list(one.units.indices)
+
+
+@settings(max_examples=50, deadline=None)
+@given(runs())
+def test_a_diagnosis_is_the_same_however_little_is_read_at_once(run: Run) -> None:
+    whole = repr(diagnose(run))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "MOST_READ", 2 * UNITS)
+        assert repr(diagnose(run)) == whole
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 8), st.integers(1, 40), st.integers(1, 3))
+def test_the_order_of_columns_is_that_of_all_their_rows(
+    seed: int, rows: int, units: int, different: int
+) -> None:
+    keys = np.random.default_rng(seed).integers(0, different, (rows, units)).astype(np.float32)
+    np.testing.assert_array_equal(_sorted(keys), np.lexsort(keys[::-1]))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.3, 0.9]))
+def test_update_ratios_are_the_medians_of_the_rows_that_have_grown(seed: int, odd: float) -> None:
+    generator = np.random.default_rng(seed)
+    shape = (7, UNITS)
+    update = generator.random(shape).astype(np.float32)
+    update[generator.random(shape) < odd] = np.nan
+    series = layer_series(*shape, update=update, weight=2 * GROWN * generator.random(shape))
+    known, ratios = _ratios(series)
+    grown = np.where(series.weight >= GROWN, update.astype(np.float64), np.nan)
+    np.testing.assert_array_equal(known, np.isfinite(grown).any(axis=1))
+    np.testing.assert_array_equal(ratios, [np.nanmedian(row) for row in grown[known]])
 
 
 def test_the_bound_is_exact() -> None:

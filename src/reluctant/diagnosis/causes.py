@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reluctant.diagnosis.median import median
 from reluctant.diagnosis.reading import Ints, Mask, Reading, SiteReading
 from reluctant.diagnosis.scale import Scale, scale
+from reluctant.record.columns import Column, histories, stretches
 from reluctant.record.finding import Cause, Evidence, Remedy
 from reluctant.record.run import Floats
 from reluctant.words import number, percent, plural
@@ -99,7 +101,7 @@ def _killing(reading: Reading, site: SiteReading) -> Killing | None:
     killing = Killing(begin, end, first, last, units)
     updates = _updates(site, killing)
     brisk = updates is not None and updates[0] >= BRISK
-    jolted = float(np.median(_jolt(site, deaths.since)[units])) >= JOLT
+    jolted = float(np.median(_jolt(site, np.flatnonzero(units)))) >= JOLT
     raised = _rise(reading, site, killing)
     kills = brisk or (jolted and together) or (raised is not None and raised[1] >= RISE * raised[0])
     return killing if kills else None
@@ -115,16 +117,18 @@ def _rise(reading: Reading, site: SiteReading, killing: Killing) -> tuple[float,
     return (before, max(known)) if before and known else None
 
 
-def _jolt(site: SiteReading, since: Ints) -> Floats:
-    """How far each unit's mean fell at its death, in its standard deviations before, (U,)."""
-    series = site.series
-    steps = site.steps
-    units = np.arange(len(since))
-    after = np.clip(since, 1, len(series.samples) - 1)
-    spread = np.maximum(series.std[after - 1, units], 1e-12)
-    fall = series.mean[after - 1, units] - series.mean[after, units]
-    # Over many steps small moves add up, if they have no common direction, as their root.
-    return np.asarray(fall / spread / np.sqrt(np.maximum(steps[after] - steps[after - 1], 1)))
+def _jolt(site: SiteReading, units: Ints) -> Floats:
+    """How far the mean of each of these fell at its death, in its standard deviations before."""
+    series, steps, found = site.series, site.steps, []
+    for some, (mean, std) in histories(units, series.mean, series.std):
+        after = np.clip(site.stuck.since[some], 1, len(series.samples) - 1)
+        at = np.arange(len(some))
+        spread = np.maximum(std[after - 1, at], 1e-12)
+        fall = mean[after - 1, at] - mean[after, at]
+        # Over many steps small moves add up, if they have no common direction, as their root.
+        root = np.sqrt(np.maximum(steps[after] - steps[after - 1], 1))
+        found.append(np.asarray(fall / spread / root))
+    return np.concatenate(found)
 
 
 def fed(site: SiteReading, raw: Scale, fault: str) -> tuple[Cause, tuple[Evidence, ...]]:
@@ -153,8 +157,8 @@ def _killed(
         else f"The updates of steps {killing.first} to {killing.last}"
     )
     before, after = killing.begin - 1, min(killing.end, len(site.series.samples) - 1)
-    start = float(np.median(site.series.mean[before, killing.units]))
-    end = float(np.median(site.series.mean[after, killing.units]))
+    start = float(np.median(site.series.mean[before][killing.units]))
+    end = float(np.median(site.series.mean[after][killing.units]))
     evidence = [
         Evidence("killed", count, "units", killing.first),
         Evidence("mean-before", start, "", int(site.steps[before])),
@@ -187,20 +191,26 @@ def _updates(site: SiteReading, killing: Killing) -> tuple[float, float | None] 
         return None
     at = np.searchsorted(site.rows.samples, site.series.samples)
     died = np.flatnonzero(killing.units)
-    last_fired = at[site.stuck.since[died] - 1]
-    rows = site.rows.update.astype(np.float64)
-    then = rows[np.minimum(last_fired, len(rows) - 1), died]
-    earlier = rows[: int(at[killing.begin - 1]), died]
-    if not np.isfinite(then).any():
+    last = len(site.rows.samples) - 1
+    then, earlier = [], []
+    for some, (update,) in histories(died, site.rows.update):
+        last_fired = np.minimum(at[site.stuck.since[some] - 1], last)
+        then.append(update[last_fired, np.arange(len(some))])
+        early = update[: int(at[killing.begin - 1])]
+        earlier.append(early[~np.isnan(early)])
+    if not any(np.isfinite(found).any() for found in then):
         return None
-    usual = float(np.nanmedian(earlier)) if np.isfinite(earlier).any() else None
-    return float(np.nanmedian(then)), usual
+    here = float(np.nanmedian(np.concatenate(then).astype(np.float64)))
+    known = np.concatenate(earlier)
+    if not np.isfinite(known).any():
+        return here, None
+    return here, median(known, np.float64)
 
 
 def _born(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
     born = site.stuck.born
-    mean = float(np.median(site.series.mean[0, born]))
-    spread = float(np.median(site.series.std[0, born]))
+    mean = float(np.median(site.series.mean[0][born]))
+    spread = float(np.median(site.series.std[0][born]))
     step = int(site.steps[0])
     evidence = [
         Evidence("mean", mean, "", step),
@@ -210,7 +220,7 @@ def _born(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
         f"{plural(int(born.sum()), 'unit')} never fired, from the first step on: the input to "
         f"the function began at {number(mean)} with a standard deviation of {number(spread)}"
     )
-    bias = site.rows.bias[0, born] if site.rows is not None else np.array([np.nan])
+    bias = site.rows.bias[0][born] if site.rows is not None else np.array([np.nan])
     if np.isfinite(bias).any():
         value = float(np.nanmedian(bias))
         evidence.append(Evidence("bias", value, "initial", step))
@@ -225,8 +235,8 @@ def _drifted(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
     died = deaths.dead & (deaths.since > 0)
     first = int(site.steps[deaths.since[died].min()])
     last = int(site.steps[deaths.since[died].max()])
-    start = float(np.median(series.mean[0, died]))
-    end = float(np.median(series.mean[-1, died]))
+    start = float(np.median(series.mean[0][died]))
+    end = float(np.median(series.mean[-1][died]))
     when = f"at step {first}" if first == last else f"one by one, from step {first} to {last}"
     text = (
         f"They fell silent {when}: the input to the function drifted from {number(start)} to "
@@ -236,11 +246,15 @@ def _drifted(site: SiteReading) -> tuple[Cause, tuple[Evidence, ...]]:
         Evidence("mean-before", start, "", int(site.steps[0])),
         Evidence("mean-after", end, "", int(site.steps[-1])),
     ]
-    if site.rows is not None and np.isfinite(site.rows.bias[:, died]).any():
-        moved = float(np.nanmedian(site.rows.bias[-1, died] - site.rows.bias[0, died]))
+    if site.rows is not None and _any_finite(site.rows.bias, died):
+        moved = float(np.nanmedian(site.rows.bias[-1][died] - site.rows.bias[0][died]))
         evidence.append(Evidence("bias-change", moved, "", int(site.steps[-1])))
         text += f", the bias by {number(moved)}"
     return Cause("drifted", text + "."), tuple(evidence)
+
+
+def _any_finite(column: Column, units: Mask) -> bool:
+    return any(np.isfinite(column[at][:, units]).any() for at in stretches(column))
 
 
 _LEAK = Remedy("leak", "use a leaky rectifier (slope 0.01): its derivative is never zero")

@@ -15,7 +15,9 @@ from reluctant.diagnosis.reading import (
     firing_bound,
 )
 from reluctant.diagnosis.rule import Rule
+from reluctant.record.columns import histories
 from reluctant.record.finding import Evidence, Finding, Severity
+from reluctant.record.run import Floats
 
 # A layer with half of its units is a network of another width, which may learn as well: half
 # are many only where the loss does not fall. Where it does, it takes `MOST`.
@@ -97,7 +99,7 @@ def _is_brisk(site: SiteReading) -> bool:
     """Whether steps still change the living units by so much that they can kill."""
     if site.rows is None:
         return False
-    late = site.rows.update[-len(site.series.samples[site.recent]) :, ~site.stuck.dead]
+    late = site.rows.update[-len(site.steps[site.recent]) :][:, ~site.stuck.dead]
     return bool(np.isfinite(late).any() and np.nanmedian(late) >= causes.BRISK)
 
 
@@ -123,12 +125,7 @@ def _branches(reading: Reading, site: SiteReading) -> bool:
 def _how_sure(site: SiteReading) -> tuple[Evidence, ...]:
     deaths = site.stuck
     inputs = int(deaths.inputs[deaths.dead].min())
-    count = len(site.series.samples)
-    silent = np.arange(count)[:, None] >= deaths.since[None, deaths.dead]
-    high = np.where(silent, site.series.high[:, deaths.dead], -np.inf).max(axis=0)
-    square = np.where(silent, site.series.std[:, deaths.dead] ** 2, 0).sum(axis=0)
-    spread = np.sqrt(square / silent.sum(axis=0))
-    margin = np.where(spread > 0, high / spread, np.nan)
+    margin = _margins(site)
     found = [
         Evidence("silent-for", inputs, "inputs"),
         Evidence("firing-rate-below", float(firing_bound(np.array(inputs))), "share"),
@@ -137,6 +134,20 @@ def _how_sure(site: SiteReading) -> tuple[Evidence, ...]:
         value = float(np.median(margin[np.isfinite(margin)]))
         found.append(Evidence("margin", value, "standard deviations"))
     return tuple(found)
+
+
+def _margins(site: SiteReading) -> Floats:
+    """Of each dead unit the largest input that was seen in its silence, in its spreads; or NaN."""
+    series, found = site.series, []
+    count = len(series.samples)
+    dead = np.flatnonzero(site.stuck.dead)
+    for units, (high, std) in histories(dead, series.high, series.std):
+        silent = np.arange(count)[:, None] >= site.stuck.since[None, units]
+        highest = np.where(silent, high, -np.inf).max(axis=0)
+        square = np.where(silent, std**2, 0).sum(axis=0)
+        spread = np.sqrt(square / silent.sum(axis=0))
+        found.append(np.where(spread > 0, highest / spread, np.nan))
+    return np.concatenate(found)
 
 
 DEAD = Rule("dead-units", dead, samples=2)

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reluctant.diagnosis.reading import Reading, SiteReading
+from reluctant.diagnosis.median import median
+from reluctant.diagnosis.reading import Mask, Reading, SiteReading, all_finite
 from reluctant.diagnosis.rule import Rule
+from reluctant.record.columns import stretches
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
+from reluctant.record.run import LayerSeries
 from reluctant.words import number, percent
 
 # Weights that change by more than their own size in one step are thrown, not trained.
@@ -57,7 +60,7 @@ def _first(reading: Reading) -> Place | None:
     places: list[tuple[int, int, Place]] = []
     for order, site in enumerate(reading.sites):
         series = site.series
-        bad = ~(np.isfinite(series.low) & np.isfinite(series.high)).all(axis=1)
+        bad = ~(all_finite(series.low) & all_finite(series.high))
         if bad.any():
             sample = int(series.samples[np.argmax(bad)])
             place = Place(sample, "input to the function", site, site.label)
@@ -70,14 +73,23 @@ def _first(reading: Reading) -> Place | None:
         rows = reading.layer(layer)
         if rows is None:
             continue
-        # Rows that a layer of the same name no longer has, or not yet, have no weight either.
-        bad = (~np.isfinite(rows.gradient) & np.isfinite(rows.weight)).any(axis=1)
+        bad = _bad_gradients(rows)
         if bad.any():
             sample = int(rows.samples[np.argmax(bad)])
             # Backward, what is last was computed first.
             order = 2 * len(reading.sites) + len(reading.run.layers) - layer.order
             places.append((sample, order, Place(sample, "gradient", None, layer.name)))
     return min(places, key=lambda at: at[:2])[2] if places else None
+
+
+def _bad_gradients(rows: LayerSeries) -> Mask:
+    """(T,): in which samples a row's gradient was not finite."""
+    bad = ~all_finite(rows.gradient)
+    for at in np.flatnonzero(bad):
+        # Rows that a layer of the same name no longer has, or not yet, have no weight either.
+        lost = ~np.isfinite(rows.gradient[int(at)]) & np.isfinite(rows.weight[int(at)])
+        bad[at] = lost.any()
+    return bad
 
 
 def _recovered(reading: Reading, place: Place) -> bool:
@@ -161,11 +173,12 @@ def _largest_update(reading: Reading, until: int) -> tuple[Evidence, str] | None
         rows = reading.layer(layer)
         if rows is None:
             continue
-        for sample, update in zip(rows.samples, rows.update, strict=True):
+        for place, sample in enumerate(rows.samples[rows.samples < until]):
+            update = rows.update[place]
             finite = update[np.isfinite(update)]
-            if sample >= until or not finite.size:
+            if not finite.size:
                 continue
-            value = float(np.median(finite))
+            value = median(finite)
             if found is None or value > found[0].value:
                 step = reading.run.samples[sample].step
                 found = Evidence("update-ratio", value, "share", step), layer.name
@@ -176,11 +189,13 @@ def _largest_input(reading: Reading, until: int) -> tuple[Evidence, str] | None:
     """The largest finite pre-activation up to the sample `until`, and whose it was."""
     found: tuple[Evidence, str] | None = None
     for site in reading.sites:
-        early = site.series.samples <= until
-        sizes = np.maximum(np.abs(site.series.high[early]), np.abs(site.series.low[early]))
-        finite = sizes[np.isfinite(sizes)]
-        if finite.size and (found is None or finite.max() > found[0].value):
-            found = Evidence("largest-input", float(finite.max())), site.label
+        series = site.series
+        early = int(np.count_nonzero(series.samples <= until))
+        for at in stretches(series.high, slice(early)):
+            sizes = np.maximum(np.abs(series.high[at]), np.abs(series.low[at]))
+            finite = sizes[np.isfinite(sizes)]
+            if finite.size and (found is None or finite.max() > found[0].value):
+                found = Evidence("largest-input", float(finite.max())), site.label
     return found
 
 

@@ -75,6 +75,7 @@ def _brisk_until(site: SiteReading, sample: int) -> float | None:
     """The largest of the layer's median update ratios before a sample of the site's series."""
     if site.rows is None:
         return None
-    early = site.rows.update[site.rows.samples < site.series.samples[sample]]
+    before = int(np.count_nonzero(site.rows.samples < site.series.samples[sample]))
+    early = site.rows.update[:before]
     known = early[np.isfinite(early).any(axis=1)]
     return float(np.nanmedian(known, axis=1).max()) if known.size else None

@@ -9,7 +9,7 @@ import numpy as np
 from reluctant.diagnosis.reading import MOST, Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
-from reluctant.record.run import Floats, SiteSeries
+from reluctant.record.run import Floats
 from reluctant.words import number, plural
 
 # Networks of 17 tanh layers train well with a ratio of 66 to 95 between the gradients at their
@@ -69,24 +69,14 @@ def _mean_factor(after: Floats, before: Floats) -> float:
     return float(np.exp(np.mean(np.log(after[known] / before[known]))))
 
 
-def _norm(rms: Floats, series: SiteSeries) -> Floats:
-    """(T, U) to (T,): the norm of the gradient of one input, over all units and positions.
-
-    A norm, because it is what a sound initialisation keeps from layer to layer; the size of a
-    single number in it goes with the width of the layer.
-    """
-    positions = series.values / np.maximum(series.inputs, 1)
-    return np.asarray(np.sqrt(np.sum(rms.astype(np.float64) ** 2, axis=1) * positions))
-
-
-def chains(reading: Reading, part: slice | None = None) -> Iterator[Chain]:
-    """One chain for each model that took part, of the samples in `part`; by default the recent."""
+def chains(reading: Reading, start: bool = False) -> Iterator[Chain]:
+    """One chain for each model that took part, of the first sample or of the recent ones."""
     roots: dict[str, list[SiteReading]] = {}
     for site in reading.sites:
         if site.layer is not None:
             roots.setdefault(site.sites[0].root, []).append(site)
     for sites in roots.values():
-        yield from _chain(sites, part)
+        yield from _chain(sites, start)
 
 
 def through_time(reading: Reading) -> Iterator[Chain]:
@@ -97,17 +87,17 @@ def through_time(reading: Reading) -> Iterator[Chain]:
     for site in reading.sites:
         own = {at.index for at in site.sites}
         if site.layer is not None and own.intersection(site.layer.inputs):
-            yield from _chain(reading.calls(site), None)
+            yield from _chain(reading.calls(site), False)
 
 
-def _chain(sites: Sequence[SiteReading], part: slice | None) -> Iterator[Chain]:
+def _chain(sites: Sequence[SiteReading], start: bool) -> Iterator[Chain]:
     """The chain of those sites whose gradient is known, if they are enough to be one."""
-    out, into = [], []
+    out: list[float] = []
+    into: list[float] = []
     for site in sites:
-        when = site.recent if part is None else part
-        series = site.series
-        out.append(_typical(_norm(series.gradient_out, series)[when]))
-        into.append(_typical(_norm(series.gradient_in, series)[when]))
+        when = slice(0, 1) if start else site.recent
+        for found, norm in zip((out, into), site.gradient, strict=True):
+            found.append(_typical(norm[when]))
     known = [position for position, value in enumerate(out) if np.isfinite(value)]
     if len(known) >= SITES:
         yield Chain(
@@ -235,7 +225,7 @@ def exploding(reading: Reading) -> Iterator[Finding]:
 
     In a run that learns nothing it is looked at as it began, too: what exploded may have died.
     """
-    starts = {at.sites[0].label: at for at in chains(reading, slice(0, 1))}
+    starts = {at.sites[0].label: at for at in chains(reading, start=True)}
     ends = {at.sites[0].label: at for at in chains(reading)}
     limit = 1 / (FAINT_STALLED if reading.stalled else FAINT)
     for name, start in {**starts, **ends}.items():

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import FEW_STEPS
-from reluctant.diagnosis.reading import Reading
+from reluctant.diagnosis.reading import Mask, Reading
 from reluctant.diagnosis.rule import Rule
+from reluctant.record.columns import stretches
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
-from reluctant.record.run import Layer
+from reluctant.record.run import Floats, Layer, LayerSeries
 from reluctant.words import number, percent
 
 # Rows of any usual initialisation have a norm of order one, whatever their length. One that
@@ -103,13 +105,12 @@ def _largest(reading: Reading) -> Largest | None:
     found: Largest | None = None
     for layer in reading.run.layers:
         rows = reading.layer(layer)
-        if rows is None:
+        # A median is outsized only if some ratio is: most layers need no sorting.
+        if rows is None or not _any_outsized(rows):
             continue
-        update = np.where(rows.weight >= GROWN, rows.update.astype(np.float64), np.nan)
-        known = np.isfinite(update).any(axis=1)
-        if not known.any():
+        known, ratios = _ratios(rows)
+        if not ratios.size:
             continue
-        ratios = np.nanmedian(update[known], axis=1)
         at = int(np.argmax(ratios))
         if found is None or ratios[at] > found.value:
             step = reading.run.samples[rows.samples[known][at]].step
@@ -117,6 +118,23 @@ def _largest(reading: Reading) -> Largest | None:
             share, again = float(np.mean(outsized)), int(outsized.sum()) > 1
             found = Largest(float(ratios[at]), layer.name, step, share, again)
     return found
+
+
+def _any_outsized(rows: LayerSeries) -> bool:
+    return any((rows.update[at] >= OUTSIZED).any() for at in stretches(rows.update))
+
+
+def _ratios(rows: LayerSeries) -> tuple[Mask, Floats]:
+    """(T,): the samples in which the update ratio of rows that have grown is known; its medians."""
+    known = np.zeros(len(rows.samples), dtype=bool)
+    ratios = np.full(len(rows.samples), np.nan)
+    for at in stretches(rows.update):
+        grown, updates = rows.weight[at] >= GROWN, rows.update[at]
+        for place, update in enumerate(updates, at.start):
+            some = update[grown[place - at.start] & ~np.isnan(update)]
+            if np.isfinite(some).any():
+                known[place], ratios[place] = True, median(some, np.float64)
+    return known, ratios[known]
 
 
 def too_low(reading: Reading) -> Iterator[Finding]:
@@ -161,11 +179,9 @@ def _way(reading: Reading, layer: Layer) -> float:
     rows = reading.layer(layer)
     if rows is None:
         return 0.0
-    update = np.where(rows.weight >= GROWN, rows.update.astype(np.float64), np.nan)
-    known = np.isfinite(update).any(axis=1)
-    if not known.any():
+    known, ratios = _ratios(rows)
+    if not ratios.size:
         return 0.0
-    ratios = np.nanmedian(update[known], axis=1)
     # Between two samples, their mean: samples lie densest where steps are largest.
     steps = reading.run.steps[rows.samples][known]
     between = (ratios[1:] + ratios[:-1]) / 2 * np.diff(steps)

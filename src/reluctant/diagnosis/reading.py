@@ -1,7 +1,7 @@
 """What several rules read off a record, worked out once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from math import log
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reluctant.diagnosis.progress import Progress, recent
+from reluctant.record.columns import Column, stretches
 from reluctant.record.finding import Units
 from reluctant.record.merging import merge
 from reluctant.record.run import Floats, Function, Layer, LayerSeries, Run, Site, SiteSeries
@@ -100,9 +101,11 @@ class SiteReading:
         By the last samples whose numbers were finite: what is not finite fires on nothing, but is
         not silent for want of input.
         """
-        finite = np.isfinite(self.series.mean).all(axis=1)
-        known = self.series if finite.all() else head(self.series, int(np.argmin(finite)))
-        return deaths(known, self.rare) if self.function.switches_off else saturations(known)
+        finite = all_finite(self.series.mean)
+        known = len(finite) if finite.all() else int(np.argmin(finite))
+        if self.function.switches_off:
+            return deaths(self.series, known, self.rare)
+        return saturations(self.series, known)
 
     @cached_property
     def recent(self) -> slice:
@@ -113,7 +116,27 @@ class SiteReading:
     def firing(self) -> Floats:
         """Each unit's firing rate over the recent samples, (U,)."""
         values = self.series.values[self.recent].sum()
-        return np.asarray(self.series.fired[self.recent].sum(axis=0) / max(int(values), 1))
+        fired = np.zeros(self.series.fired.shape[1], dtype=np.int64)
+        for at in stretches(self.series.fired, self.recent):
+            fired += self.series.fired[at].sum(axis=0)
+        return np.asarray(fired / max(int(values), 1))
+
+    @cached_property
+    def gradient(self) -> tuple[Floats, Floats]:
+        """(T,) at the function's output, and at its input: the norm of one input's gradient.
+
+        Over all units and positions. A norm, because it is what a sound initialisation keeps from
+        layer to layer; the size of a single number in it goes with the width of the layer. It is
+        known of the first sample and of the recent ones, and NaN between.
+        """
+        positions = self.series.values / np.maximum(self.series.inputs, 1)
+        out, into = np.full((2, len(positions)), np.nan)
+        for norm, column in (out, self.series.gradient_out), (into, self.series.gradient_in):
+            for when in slice(0, 1), self.recent:
+                for at in stretches(column, when):
+                    square = np.sum(column[at].astype(np.float64) ** 2, axis=1)
+                    norm[at] = np.sqrt(square * positions[at])
+        return out, into
 
     def flattened(self, when: slice) -> Floats:
         """(U,): the share of a unit's inputs, taken as normal, at which its slope is near zero.
@@ -136,17 +159,20 @@ class SiteReading:
         stride = self.sites[0].stride
         return Units(tuple((np.flatnonzero(those) * stride).tolist()), len(those), stride)
 
-    def constant(self) -> Mask:
-        """(T, U): the pre-activation did not vary with the input, beyond float32's rounding."""
-        size = np.maximum(np.abs(self.series.low), np.abs(self.series.high))
-        return np.asarray(self.series.high - self.series.low <= 1e-5 * size)
-
 
 def _logistic(at: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(np.clip(-1.0 * at, -500, 500))))
 
 
-def deaths(series: SiteSeries, rare: float | None = None) -> Deaths:
+def all_finite(column: Column) -> Mask:
+    """(T,): in which samples every unit's number is finite."""
+    finite = np.empty(column.shape[0], dtype=bool)
+    for at in stretches(column):
+        finite[at] = np.isfinite(column[at]).all(axis=1)
+    return finite
+
+
+def deaths(series: SiteSeries, known: int | None = None, rare: float | None = None) -> Deaths:
     """Tell the dead from those that merely fire rarely: on less than `rare` of the inputs.
 
     A unit that fired before is dead if its silence at the end is longer than chance allows: k
@@ -155,17 +181,23 @@ def deaths(series: SiteSeries, rare: float | None = None) -> Deaths:
     as the positions of one image go together. One that was never seen to fire is dead if a unit
     that fires as rarely as `RARE`, or as the least active tenth of its neighbours where the
     whole layer is sparse, would hardly have kept silent so long. Hardly is less than `MISTAKE`,
-    shared over all units (Bonferroni).
+    shared over all units (Bonferroni). Of the samples the first `known` count, by default all.
     """
     samples, units = series.fired.shape
+    samples = samples if known is None else known
     if samples == 0:
         return _nobody(units)
-    fired = series.fired > 0
-    since = np.where(fired.any(axis=0), samples - np.argmax(fired[::-1], axis=0), 0)
-    silent = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
-    inputs = max(int(series.inputs.sum()), 1)
-    positions = series.values / np.maximum(series.inputs, 1)
-    heard = np.ceil(series.fired / np.maximum(positions, 1)[:, None]).sum(axis=0)
+    inputs = max(int(series.inputs[:samples].sum()), 1)
+    positions = np.maximum(series.values / np.maximum(series.inputs, 1), 1)
+    since, heard = np.zeros(units, dtype=np.int64), np.zeros(units)
+    for at in stretches(series.fired, slice(samples)):
+        fired = series.fired[at]
+        np.maximum(since, _last(fired > 0, at), out=since)
+        if (positions[at] == 1).all():
+            heard += fired.sum(axis=0)
+        else:
+            heard += np.ceil(fired / positions[at, None]).sum(axis=0)
+    silent = _remaining(series, samples)[since]
     alive = since == samples
     usual = float(np.quantile(heard[alive] / inputs, 0.1)) if alive.any() else 1.0
     stopped = heard * np.log1p(-np.minimum(silent / inputs, 1 - 1e-12))
@@ -182,26 +214,35 @@ def _nobody(units: int) -> Deaths:
     return Deaths(none.astype(bool), none, none)
 
 
-def saturations(series: SiteSeries) -> Deaths:
+def _last(loud: Mask, at: slice) -> Ints:
+    """(U,): one past the last of the samples `at` in which a unit was loud, (t, U); 0 if none."""
+    numbers = np.arange(at.start + 1, at.stop + 1, dtype=np.int32)
+    return np.asarray(np.multiply(loud, numbers[:, None]).max(axis=0))
+
+
+def _remaining(series: SiteSeries, samples: int) -> Ints:
+    """(samples + 1,): how many inputs there were from each sample on, of the first so many."""
+    return np.append(np.cumsum(series.inputs[:samples][::-1])[::-1], 0)
+
+
+def saturations(series: SiteSeries, known: int | None = None) -> Deaths:
     """The saturated: units whose derivative is nearly zero on all but `RARE` of the inputs.
 
     A unit whose output is near one end for some inputs and near the other for the rest passes no
     more gradient than one that is at one end for all: unlike a rectifier's, its being off the
-    flat ends now and then proves no life.
+    flat ends now and then proves no life. Of the samples the first `known` count.
     """
     samples, units = series.fired.shape
+    samples = samples if known is None else known
     if samples == 0:
         return _nobody(units)
-    loud = series.fired > RARE * series.values[:, None]
-    since = np.where(loud.any(axis=0), samples - np.argmax(loud[::-1], axis=0), 0)
-    inputs = np.append(np.cumsum(series.inputs[::-1])[::-1], 0)[since]
+    since = np.zeros(units, dtype=np.int64)
+    for at in stretches(series.fired, slice(samples)):
+        loud = series.fired[at] > RARE * series.values[at, None]
+        np.maximum(since, _last(loud, at), out=since)
+    inputs = _remaining(series, samples)[since]
     sure = firing_bound(inputs) <= RARE
-    return Deaths((since < samples) & sure, np.asarray(since, dtype=np.int64), inputs)
-
-
-def head(series: SiteSeries, count: int) -> SiteSeries:
-    """The first `count` samples of a series."""
-    return SiteSeries(**{at.name: getattr(series, at.name)[:count] for at in fields(series)})
+    return Deaths((since < samples) & sure, since, inputs)
 
 
 class Reading:

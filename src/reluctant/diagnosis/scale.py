@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reluctant.diagnosis.progress import recent
-from reluctant.diagnosis.reading import Reading, SiteReading
+from reluctant.diagnosis.reading import Mask, Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
+from reluctant.record.columns import stretches
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats, InputSeries, Layer
 from reluctant.words import number, percent
@@ -196,12 +197,30 @@ def _mean_by_spread(site: SiteReading, early: bool) -> float:
     if early:
         late = slice(0, max(int(np.searchsorted(site.steps, IDLE * site.steps[-1])), 1))
     alive = ~site.stuck.dead
+    if not _perhaps_uncentred(site, alive, late):
+        return 0.0
     mean, std = series.mean[late][:, alive], series.std[late][:, alive]
     if not mean.size or not np.isfinite(mean).all() or not np.isfinite(std).all():
         return 0.0
     spread = float(np.sqrt(np.mean(np.square(std, dtype=np.float64))))
     size = float(np.sqrt(np.mean(np.square(mean, dtype=np.float64))))
     return size / spread if spread > 0 else 0.0
+
+
+def _perhaps_uncentred(site: SiteReading, alive: Mask, when: slice) -> bool:
+    """Whether the means may be so large, by sums that are right to much more than a hundredth.
+
+    They are taken of a few samples at a time: all at once are much of a very wide layer.
+    """
+    weight = alive.astype(np.float64)
+    mean, std = (
+        sum(
+            float((np.square(column[at], dtype=np.float64) @ weight).sum())
+            for at in stretches(column, when)
+        )
+        for column in (site.series.mean, site.series.std)
+    )
+    return not mean < (0.99 * UNCENTRED) ** 2 * std
 
 
 INPUT_SCALE = Rule("input-scale", input_scale)

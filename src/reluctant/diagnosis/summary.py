@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import recent
 from reluctant.diagnosis.reading import Ints, Reading, SiteReading
 from reluctant.record.finding import LayerSummary
@@ -43,9 +44,11 @@ def _dead(site: SiteReading | None) -> int | None:
 def _gradient(site: SiteReading | None) -> float | None:
     if site is None:
         return None
-    values = site.series.gradient_out[site.recent].astype(np.float64)
-    values = values[np.isfinite(values).all(axis=1)]
-    return float(np.sqrt(np.mean(values**2))) if values.size else None
+    values = site.series.gradient_out[site.recent].astype(np.float64, order="C")
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        values = values[finite]
+    return float(np.sqrt(np.mean(np.square(values, out=values)))) if values.size else None
 
 
 def _update(rows: LayerSeries | None, steps: Ints) -> float | None:
@@ -53,4 +56,4 @@ def _update(rows: LayerSeries | None, steps: Ints) -> float | None:
         return None
     last = rows.update[recent(steps[rows.samples])]
     finite = last[np.isfinite(last)]
-    return float(np.median(finite)) if finite.size else None
+    return median(finite) if finite.size else None

@@ -1,6 +1,7 @@
 """Per-unit arrays as the blobs that the database holds, and back."""
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,17 @@ def unpack(blobs: Iterable[bytes | None], units: int, firsts: Iterable[int] | No
             begins, it does not fit among them.
     """
     blobs = list(blobs)
-    rows = np.full((len(blobs), units), np.nan, dtype=_FLOAT)
-    places = [0] * len(blobs) if firsts is None else list(firsts)
+    rows = np.empty((len(blobs), units), dtype=_FLOAT)
+    places = repeat(None, len(blobs)) if firsts is None else firsts
     for row, blob, first in zip(rows, blobs, places, strict=True):
-        if blob is not None:
-            values = np.frombuffer(blob, dtype=_FLOAT)
-            if (len(values) != units) if firsts is None else not 0 <= first <= units - len(values):
-                raise ValueError(f"a row does not hold {units} numbers")
-            row[first : first + len(values)] = values
+        if blob is None:
+            row[:] = np.nan
+            continue
+        check(len(blob), units, first)
+        values = np.frombuffer(blob, dtype=_FLOAT)
+        if len(values) < units:
+            row[:] = np.nan
+        row[first or 0 : (first or 0) + len(values)] = values
     return rows
 
 
@@ -51,16 +55,37 @@ def unpack_whole(blob: bytes) -> Array:
     return np.frombuffer(blob, dtype=_FLOAT)
 
 
+def check(length: int, units: int, first: int | None = None) -> None:
+    """Refuse a blob of so many bytes, as `unpack` does.
+
+    Raises:
+        ValueError: as there.
+    """
+    count, rest = divmod(length, _FLOAT.itemsize)
+    if rest or ((count != units) if first is None else not 0 <= first <= units - count):
+        raise ValueError(f"a row does not hold {units} numbers")
+
+
 def unpack_counts(blobs: Iterable[bytes], units: int) -> Array:
     """Blobs of counts, one a sample, as (T, units) int64.
 
     Raises:
         ValueError: a blob is not one of `units` counts.
     """
-    rows = []
-    for blob in blobs:
-        width, rest = divmod(len(blob), units)
-        if rest or width not in _COUNTS:
-            raise ValueError(f"a row does not hold {units} counts")
-        rows.append(np.frombuffer(blob, dtype=_COUNTS[width]).astype(np.int64))
+    rows = [
+        np.frombuffer(blob, dtype=_COUNTS[check_counts(len(blob), units)]).astype(np.int64)
+        for blob in blobs
+    ]
     return np.stack(rows) if rows else np.empty((0, units), dtype=np.int64)
+
+
+def check_counts(length: int, units: int) -> int:
+    """How wide each count is, in bytes, in a blob of so many bytes.
+
+    Raises:
+        ValueError: it is not one of `units` counts.
+    """
+    width, rest = divmod(length, units)
+    if rest or width not in _COUNTS:
+        raise ValueError(f"a row does not hold {units} counts")
+    return width

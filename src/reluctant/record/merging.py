@@ -43,13 +43,14 @@ def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
     for part in parts:
         at = np.searchsorted(samples, part.samples)
         count = part.values[:, None]
+        part_mean, part_std = np.asarray(part.mean), np.asarray(part.std)
         inputs[at] += part.inputs
         values[at] += part.values
-        fired[at] += part.fired
-        mean[at] += part.mean * count
-        square[at] += (part.std**2 + part.mean**2) * count
-        low[at] = np.minimum(low[at], part.low)
-        high[at] = np.maximum(high[at], part.high)
+        fired[at] += np.asarray(part.fired)
+        mean[at] += part_mean * count
+        square[at] += (part_std**2 + part_mean**2) * count
+        low[at] = np.minimum(low[at], np.asarray(part.low))
+        high[at] = np.maximum(high[at], np.asarray(part.high))
     total = values[:, None]
     mean, square = mean / total, square / total
     return SiteSeries(
@@ -61,8 +62,8 @@ def merge(parts: Sequence[SiteSeries]) -> SiteSeries:
         np.sqrt(np.maximum(square - mean**2, 0)),
         low,
         high,
-        _joint_rms(samples, [(part, part.gradient_in) for part in parts]),
-        _joint_rms(samples, [(part, part.gradient_out) for part in parts]),
+        _joint_rms(samples, [(part, np.asarray(part.gradient_in)) for part in parts]),
+        _joint_rms(samples, [(part, np.asarray(part.gradient_out)) for part in parts]),
     )
 
 
@@ -89,9 +90,9 @@ def assemble(parts: Sequence[LayerSeries]) -> LayerSeries:
     columns = {name: np.full(shape, np.nan, dtype=np.float32) for name in _ROWS}
     for part in reversed(parts):
         at = np.searchsorted(samples, part.samples)
-        held = ~np.isnan(part.weight)
+        held = ~np.isnan(np.asarray(part.weight))
         for name, column in columns.items():
-            column[at] = np.where(held, getattr(part, name), column[at])
+            column[at] = np.where(held, np.asarray(getattr(part, name)), column[at])
     return LayerSeries(samples, **columns)
 
 

@@ -15,14 +15,17 @@ import numpy as np
 
 from reluctant.errors import RecordDamaged, RecordTooNew
 from reluctant.record import folder, merging, schema
-from reluctant.record.blobs import Array, unpack, unpack_counts, unpack_whole
+from reluctant.record.blobs import Array, unpack_whole
+from reluctant.record.columns import Column
 from reluctant.record.info import RunInfo
+from reluctant.record.rows import LAYERS, SITES, Rows, Table
 from reluctant.record.run import (
     Floats,
     Function,
     Head,
     HeadSeries,
     InputSeries,
+    Ints,
     Layer,
     LayerSeries,
     Link,
@@ -156,33 +159,16 @@ class _Reader:
             return self._connection.execute(query, values).fetchall()
 
     def site(self, index: int) -> SiteSeries:
-        rows = self.rows(
-            "SELECT sample, inputs, vals, fired, mean, std, low, high, gradient_in, gradient_out "
-            "FROM site_sample WHERE site = ? ORDER BY sample",
-            index,
-        )
-        units = self.units["site"][index]
-        columns = list(zip(*rows, strict=True)) or [()] * 10
-        with self.damage():
-            samples, inputs, values = (np.array(column, dtype=np.int64) for column in columns[:3])
-            fired = unpack_counts(columns[3], units)
-            mean, std, low, high, into, out = (unpack(column, units) for column in columns[4:])
-        return SiteSeries(samples, inputs, values, fired, mean, std, low, high, into, out)
+        (samples, inputs, values), columns = self._series(SITES, index)
+        return SiteSeries(samples, inputs, values, *columns)
 
     def layer(self, index: int) -> LayerSeries:
-        rows = self.rows(
-            "SELECT sample, gradient, weight, updated, bias, first "
-            "FROM layer_sample WHERE layer = ? ORDER BY sample",
-            index,
-        )
-        units = self.units["layer"][index]
-        columns = list(zip(*rows, strict=True)) or [()] * 6
-        with self.damage():
-            samples = np.array(columns[0], dtype=np.int64)
-            gradient, weight, update, bias = (
-                unpack(column, units, columns[5]) for column in columns[1:5]
-            )
-        return LayerSeries(samples, gradient, weight, update, bias)
+        (samples, _), columns = self._series(LAYERS, index)
+        return LayerSeries(samples, *columns)
+
+    def _series(self, table: Table, index: int) -> tuple[list[Ints], list[Column]]:
+        units = self.units[table.key][index]
+        return Rows(self.rows, self.damage, table, index, units).series(self._samples)
 
     def fed(self, index: int) -> InputSeries:
         return InputSeries(*self._numbers("input_sample", "layer", index, len(_INPUT)))
@@ -229,6 +215,11 @@ class _Reader:
         if not name or name.startswith(":"):
             return (root or "script") + name
         return f"{root}.{name}" if root and len(self._roots) > 1 else name
+
+    @cached_property
+    def _samples(self) -> int:
+        ((count,),) = self.rows("SELECT count(*) FROM sample")
+        return int(count)
 
     @cached_property
     def _roots(self) -> set[str]:

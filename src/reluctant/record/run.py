@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reluctant.record.columns import Column
 from reluctant.record.info import RunInfo
 
 Floats = NDArray[np.float64] | NDArray[np.float32]
@@ -198,18 +199,19 @@ class SiteSeries:
     The rest is (T, U): `fired` counts values outside the flat region; `mean`, `std`, `low` and
     `high` describe the pre-activation; `gradient_in` and `gradient_out` are root mean squares
     of the loss gradient at the function's input and output, NaN where none came back.
+    What is large is read from its file when it is asked for, sample by sample or in slices.
     """
 
     samples: Ints
     inputs: Ints
     values: Ints
-    fired: Ints
-    mean: Floats
-    std: Floats
-    low: Floats
-    high: Floats
-    gradient_in: Floats
-    gradient_out: Floats
+    fired: Column
+    mean: Column
+    std: Column
+    low: Column
+    high: Column
+    gradient_in: Column
+    gradient_out: Column
 
 
 @dataclass(frozen=True)
@@ -218,13 +220,14 @@ class LayerSeries:
 
     `gradient` and `weight` are Euclidean norms of a row; `update` is |change| / |row| in that
     step, NaN for a row that was zero; `bias` is NaN where the layer has none or it is unknown.
+    As with a site, what is large is read when it is asked for.
     """
 
     samples: Ints
-    gradient: Floats
-    weight: Floats
-    update: Floats
-    bias: Floats
+    gradient: Column
+    weight: Column
+    update: Column
+    bias: Column
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""Numbers of many units over many samples, in memory or in a file, and read a part at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# So many numbers are read of a column at once: few calls, and little memory.
+MOST_READ = 1 << 18
+# And so many of all samples of a few units.
+MOST_GATHERED = 1 << 24
+
+
+class Column(Protocol):
+    """(T, U): T samples of U units. What is asked for of it, by sample, is an array.
+
+    An array is a column; `numpy.asarray` makes an array of any.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """T and U."""
+        ...
+
+    def __getitem__(self, samples: int | slice, /) -> NDArray[Any]:
+        """(U,) of one sample, or (t, U) of some."""
+        ...
+
+
+class Stored:
+    """A column that stays in its file.
+
+    Args:
+        shape: T and U.
+        read: gives the samples from the first of two numbers up to the second, (t, U).
+    """
+
+    def __init__(self, shape: tuple[int, int], read: Callable[[int, int], NDArray[Any]]) -> None:
+        self.shape = shape
+        self._read = read
+
+    def __getitem__(self, samples: int | slice, /) -> NDArray[Any]:
+        numbers = range(self.shape[0])[samples]
+        if isinstance(numbers, int):
+            row: NDArray[Any] = self._read(numbers, numbers + 1)[0]
+            return row
+        if numbers.step != 1:
+            raise ValueError("samples are read one after another")
+        return self._read(numbers.start, max(numbers.start, numbers.stop))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError("it has to be read")
+        return np.asarray(self[:], dtype=dtype)
+
+
+def stretches(column: Column, within: slice = slice(None)) -> Iterator[slice]:
+    """The samples of a column, so many at a time as are not too much."""
+    samples, units = column.shape
+    first, last, _ = within.indices(samples)
+    size = max(1, MOST_READ // max(units, 1))
+    for start in range(first, last, size):
+        yield slice(start, min(start + size, last))
+
+
+def histories(
+    units: NDArray[np.int64], *columns: Column
+) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+    """All samples of some units of some columns, so many units at a time as are not too much.
+
+    Yields the numbers of these units, (u,), and of each column an array, (T, u).
+    """
+    parts = -(-len(units) * columns[0].shape[0] // MOST_GATHERED)
+    # Alike in size: numpy sums the samples of a single unit in another order than those of many.
+    for some in np.array_split(units, max(parts, 1)):
+        yield some, tuple(_gathered(column, some) for column in columns)
+
+
+def _gathered(column: Column, units: NDArray[np.int64]) -> NDArray[Any]:
+    parts = [column[at][:, units] for at in stretches(column)]
+    return np.concatenate(parts) if parts else np.asarray(column)[:, units]
