@@ -18,7 +18,7 @@ NUMBERS = np.arange(40.0).reshape(8, 5)
 
 
 def stored(numbers: np.ndarray) -> Stored:
-    return Stored(numbers.shape, lambda first, last: numbers[first:last])
+    return Stored(numbers.shape, "one", lambda names, first, last: [numbers[first:last]])
 
 
 @pytest.mark.parametrize("at", [0, -1, slice(2, 5), slice(-3, None), slice(5, 2), slice(None)])

@@ -8,7 +8,7 @@ import numpy as np
 from reluctant.diagnosis.median import median
 from reluctant.diagnosis.reading import Mask, Reading, SiteReading, all_finite
 from reluctant.diagnosis.rule import Rule
-from reluctant.record.columns import stretches
+from reluctant.record.columns import stretches, together
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import LayerSeries
 from reluctant.words import number, percent
@@ -59,10 +59,9 @@ def _first(reading: Reading) -> Place | None:
     seen = np.array([sample.loss is not None for sample in reading.run.samples], dtype=bool)
     places: list[tuple[int, int, Place]] = []
     for order, site in enumerate(reading.sites):
-        series = site.series
-        bad = ~(all_finite(series.low) & all_finite(series.high))
-        if bad.any():
-            sample = int(series.samples[np.argmax(bad)])
+        _, finite = site.finite
+        if not finite.all():
+            sample = int(site.series.samples[np.argmin(finite)])
             place = Place(sample, "input to the function", site, site.label)
             places.append((sample, order, place))
     bad = seen & ~np.isfinite(losses)
@@ -84,7 +83,7 @@ def _first(reading: Reading) -> Place | None:
 
 def _bad_gradients(rows: LayerSeries) -> Mask:
     """(T,): in which samples a row's gradient was not finite."""
-    bad = ~all_finite(rows.gradient)
+    bad: Mask = ~all_finite(rows.gradient)[0]
     for at in np.flatnonzero(bad):
         # Rows that a layer of the same name no longer has, or not yet, have no weight either.
         lost = ~np.isfinite(rows.gradient[int(at)]) & np.isfinite(rows.weight[int(at)])
@@ -192,7 +191,8 @@ def _largest_input(reading: Reading, until: int) -> tuple[Evidence, str] | None:
         series = site.series
         early = int(np.count_nonzero(series.samples <= until))
         for at in stretches(series.high, slice(early)):
-            sizes = np.maximum(np.abs(series.high[at]), np.abs(series.low[at]))
+            low, high = together(at, series.low, series.high)
+            sizes = np.maximum(np.abs(high), np.abs(low))
             finite = sizes[np.isfinite(sizes)]
             if finite.size and (found is None or finite.max() > found[0].value):
                 found = Evidence("largest-input", float(finite.max())), site.label

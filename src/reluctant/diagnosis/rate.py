@@ -9,7 +9,7 @@ from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import FEW_STEPS
 from reluctant.diagnosis.reading import Mask, Reading
 from reluctant.diagnosis.rule import Rule
-from reluctant.record.columns import stretches
+from reluctant.record.columns import stretches, together
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats, Layer, LayerSeries
 from reluctant.words import number, percent
@@ -129,9 +129,10 @@ def _ratios(rows: LayerSeries) -> tuple[Mask, Floats]:
     known = np.zeros(len(rows.samples), dtype=bool)
     ratios = np.full(len(rows.samples), np.nan)
     for at in stretches(rows.update):
-        grown, updates = rows.weight[at] >= GROWN, rows.update[at]
-        for place, update in enumerate(updates, at.start):
-            some = update[grown[place - at.start] & ~np.isnan(update)]
+        for place, (weight, update) in enumerate(
+            zip(*together(at, rows.weight, rows.update), strict=True), at.start
+        ):
+            some = update[(weight >= GROWN) & ~np.isnan(update)]
             if np.isfinite(some).any():
                 known[place], ratios[place] = True, median(some, np.float64)
     return known, ratios[known]

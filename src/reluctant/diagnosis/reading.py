@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reluctant.diagnosis.progress import Progress, recent
-from reluctant.record.columns import Column, stretches
+from reluctant.record.columns import Column, stretches, together
 from reluctant.record.finding import Units
 from reluctant.record.merging import merge
 from reluctant.record.run import Floats, Function, Layer, LayerSeries, Run, Site, SiteSeries
@@ -101,11 +101,17 @@ class SiteReading:
         By the last samples whose numbers were finite: what is not finite fires on nothing, but is
         not silent for want of input.
         """
-        finite = all_finite(self.series.mean)
+        finite, _ = self.finite
         known = len(finite) if finite.all() else int(np.argmin(finite))
         if self.function.switches_off:
             return deaths(self.series, known, self.rare)
         return saturations(self.series, known)
+
+    @cached_property
+    def finite(self) -> tuple[Mask, Mask]:
+        """(T,) twice: whether all units' means are finite in a sample, and whether their ends."""
+        mean, low, high = all_finite(self.series.mean, self.series.low, self.series.high)
+        return mean, low & high
 
     @cached_property
     def recent(self) -> slice:
@@ -130,13 +136,14 @@ class SiteReading:
         known of the first sample and of the recent ones, and NaN between.
         """
         positions = self.series.values / np.maximum(self.series.inputs, 1)
-        out, into = np.full((2, len(positions)), np.nan)
-        for norm, column in (out, self.series.gradient_out), (into, self.series.gradient_in):
-            for when in slice(0, 1), self.recent:
-                for at in stretches(column, when):
-                    square = np.sum(column[at].astype(np.float64) ** 2, axis=1)
+        columns = self.series.gradient_out, self.series.gradient_in
+        norms = np.full((2, len(positions)), np.nan)
+        for when in slice(0, 1), self.recent:
+            for at in stretches(columns[0], when):
+                for norm, rms in zip(norms, together(at, *columns), strict=True):
+                    square = np.sum(rms.astype(np.float64) ** 2, axis=1)
                     norm[at] = np.sqrt(square * positions[at])
-        return out, into
+        return norms[0], norms[1]
 
     def flattened(self, when: slice) -> Floats:
         """(U,): the share of a unit's inputs, taken as normal, at which its slope is near zero.
@@ -164,11 +171,12 @@ def _logistic(at: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(np.clip(-1.0 * at, -500, 500))))
 
 
-def all_finite(column: Column) -> Mask:
-    """(T,): in which samples every unit's number is finite."""
-    finite = np.empty(column.shape[0], dtype=bool)
-    for at in stretches(column):
-        finite[at] = np.isfinite(column[at]).all(axis=1)
+def all_finite(*columns: Column) -> NDArray[np.bool_]:
+    """(C, T): in which samples every unit's number is finite, of each of the columns."""
+    finite = np.empty((len(columns), columns[0].shape[0]), dtype=bool)
+    for at in stretches(columns[0]):
+        for found, numbers in zip(finite, together(at, *columns), strict=True):
+            found[at] = np.isfinite(numbers).all(axis=1)
     return finite
 
 

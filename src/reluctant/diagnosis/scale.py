@@ -8,7 +8,7 @@ import numpy as np
 from reluctant.diagnosis.progress import recent
 from reluctant.diagnosis.reading import Mask, Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
-from reluctant.record.columns import stretches
+from reluctant.record.columns import stretches, together
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
 from reluctant.record.run import Floats, InputSeries, Layer
 from reluctant.words import number, percent
@@ -213,14 +213,12 @@ def _perhaps_uncentred(site: SiteReading, alive: Mask, when: slice) -> bool:
     They are taken of a few samples at a time: all at once are much of a very wide layer.
     """
     weight = alive.astype(np.float64)
-    mean, std = (
-        sum(
-            float((np.square(column[at], dtype=np.float64) @ weight).sum())
-            for at in stretches(column, when)
-        )
-        for column in (site.series.mean, site.series.std)
-    )
-    return not mean < (0.99 * UNCENTRED) ** 2 * std
+    columns = site.series.mean, site.series.std
+    sums = np.zeros(2)
+    for at in stretches(columns[0], when):
+        for place, numbers in enumerate(together(at, *columns)):
+            sums[place] += (np.square(numbers, dtype=np.float64) @ weight).sum()
+    return not sums[0] < (0.99 * UNCENTRED) ** 2 * sums[1]
 
 
 INPUT_SCALE = Rule("input-scale", input_scale)

@@ -1,6 +1,6 @@
 """Numbers of many units over many samples, in memory or in a file, and read a part at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,26 +28,35 @@ class Column(Protocol):
         ...
 
 
+Read = Callable[[Sequence[str], int, int], Sequence[NDArray[Any]]]
+
+
 class Stored:
     """A column that stays in its file.
 
     Args:
         shape: T and U.
-        read: gives the samples from the first of two numbers up to the second, (t, U).
+        name: what `read` calls it.
+        read: gives columns by their names, of the samples from one number up to another, (t, U)
+            each. Those that lie in the same rows share it.
     """
 
-    def __init__(self, shape: tuple[int, int], read: Callable[[int, int], NDArray[Any]]) -> None:
+    def __init__(self, shape: tuple[int, int], name: str, read: Read) -> None:
         self.shape = shape
-        self._read = read
+        self.name = name
+        self.read = read
 
     def __getitem__(self, samples: int | slice, /) -> NDArray[Any]:
         numbers = range(self.shape[0])[samples]
         if isinstance(numbers, int):
-            row: NDArray[Any] = self._read(numbers, numbers + 1)[0]
+            row: NDArray[Any] = self._some(numbers, numbers + 1)[0]
             return row
         if numbers.step != 1:
             raise ValueError("samples are read one after another")
-        return self._read(numbers.start, max(numbers.start, numbers.stop))
+        return self._some(numbers.start, max(numbers.start, numbers.stop))
+
+    def _some(self, first: int, last: int) -> NDArray[Any]:
+        return self.read((self.name,), first, last)[0]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
@@ -64,9 +73,18 @@ def stretches(column: Column, within: slice = slice(None)) -> Iterator[slice]:
         yield slice(start, min(start + size, last))
 
 
+def together(at: slice, *columns: Column) -> Sequence[NDArray[Any]]:
+    """Some samples, one after another, of several columns: in one go, if they share their rows."""
+    stored = [column for column in columns if isinstance(column, Stored)]
+    if len(stored) == len(columns) and all(column.read is stored[0].read for column in stored):
+        first, last, _ = at.indices(stored[0].shape[0])
+        return stored[0].read([column.name for column in stored], first, max(first, last))
+    return [column[at] for column in columns]
+
+
 def histories(
     units: NDArray[np.int64], *columns: Column
-) -> Iterator[tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]]:
+) -> Iterator[tuple[NDArray[np.int64], Sequence[NDArray[Any]]]]:
     """All samples of some units of some columns, so many units at a time as are not too much.
 
     Yields the numbers of these units, (u,), and of each column an array, (T, u).
@@ -74,9 +92,8 @@ def histories(
     parts = -(-len(units) * columns[0].shape[0] // MOST_GATHERED)
     # Alike in size: numpy sums the samples of a single unit in another order than those of many.
     for some in np.array_split(units, max(parts, 1)):
-        yield some, tuple(_gathered(column, some) for column in columns)
-
-
-def _gathered(column: Column, units: NDArray[np.int64]) -> NDArray[Any]:
-    parts = [column[at][:, units] for at in stretches(column)]
-    return np.concatenate(parts) if parts else np.asarray(column)[:, units]
+        found = [
+            [numbers[:, some] for numbers in together(at, *columns)]
+            for at in (*stretches(columns[0]), slice(0, 0))
+        ]
+        yield some, [np.concatenate(parts) for parts in zip(*found, strict=True)]

@@ -78,14 +78,14 @@ class Rows:
         content = list(zip(*rows, strict=True)) or [()] * (kept + len(blobs))
         with self._damage():
             numbers = [np.array(column, dtype=np.int64) for column in content[:kept]]
+            read = partial(self._read, numbers)
             columns: list[Column] = []
             for name, column in zip(table.blobs, content[kept:], strict=True):
                 if few:
                     columns.append(self._unpack(name, column, numbers))
                     continue
                 self._check(name, column, numbers)
-                shape = (len(rows), self._units)
-                columns.append(Stored(shape, partial(self._read, name, numbers)))
+                columns.append(Stored((len(rows), self._units), name, read))
         return numbers, columns
 
     def _rows(self, names: Sequence[str], within: str = "", *values: int) -> list[tuple[Any, ...]]:
@@ -96,15 +96,20 @@ class Rows:
             *values,
         )
 
-    def _read(self, name: str, numbers: Sequence[Ints], first: int, last: int) -> Array:
-        """One column, of the samples from `first` up to `last`."""
+    def _read(
+        self, numbers: Sequence[Ints], names: Sequence[str], first: int, last: int
+    ) -> list[Array]:
+        """Columns by name, of the samples from `first` up to `last`."""
         some = [column[first:last] for column in numbers]
         rows: list[tuple[Any, ...]] = []
         if len(some[0]):
             ends = int(some[0][0]), int(some[0][-1])
-            rows = self._rows((name,), " AND sample BETWEEN ? AND ?", *ends)
+            rows = self._rows(names, " AND sample BETWEEN ? AND ?", *ends)
+        content = list(zip(*rows, strict=True)) or [()] * len(names)
         with self._damage():
-            return self._unpack(name, [blob for (blob,) in rows], some)
+            return [
+                self._unpack(name, blobs, some) for name, blobs in zip(names, content, strict=True)
+            ]
 
     def _unpack(self, name: str, blobs: Sequence[Any], numbers: Sequence[Ints]) -> Array:
         if name == "fired":
