@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from tests.records import INPUTS, a_run, layer_series, permuted, site_series
 
 from reluctant.diagnosis import diagnose
-from reluctant.diagnosis.rate import GROWN, _ratios
-from reluctant.diagnosis.reading import MISTAKE, deaths, firing_bound
+from reluctant.diagnosis.reading import GROWN, MISTAKE, deaths, firing_bound, update_ratios
 from reluctant.diagnosis.symmetric import _sorted
 from reluctant.record import columns
 from reluctant.record.run import Run
@@ -110,7 +109,7 @@ def test_update_ratios_are_the_medians_of_the_rows_that_have_grown(seed: int, od
     update = generator.random(shape).astype(np.float32)
     update[generator.random(shape) < odd] = np.nan
     series = layer_series(*shape, update=update, weight=2 * GROWN * generator.random(shape))
-    known, ratios = _ratios(series)
+    known, ratios = update_ratios(series)
     grown = np.where(series.weight >= GROWN, update.astype(np.float64), np.nan)
     np.testing.assert_array_equal(known, np.isfinite(grown).any(axis=1))
     np.testing.assert_array_equal(ratios, [np.nanmedian(row) for row in grown[known]])

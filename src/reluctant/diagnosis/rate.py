@@ -5,19 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import FEW_STEPS
-from reluctant.diagnosis.reading import Mask, Reading
+from reluctant.diagnosis.reading import Reading
 from reluctant.diagnosis.rule import Rule
-from reluctant.record.columns import stretches, together
+from reluctant.record.columns import stretches
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
-from reluctant.record.run import Floats, Layer, LayerSeries
+from reluctant.record.run import Layer, LayerSeries
 from reluctant.words import number, percent
-
-# Rows of any usual initialisation have a norm of order one, whatever their length. One that
-# starts near zero, as the last layer of a residual branch may, has yet to grow: its ratio is
-# large in any case.
-GROWN = 0.1
 
 # A thousandth a step is usual, a hundredth brisk. A step that changes a row by a third of its
 # length leaves little of what the row had learnt.
@@ -108,7 +102,7 @@ def _largest(reading: Reading) -> Largest | None:
         # A median is outsized only if some ratio is: most layers need no sorting.
         if rows is None or not _any_outsized(rows):
             continue
-        known, ratios = _ratios(rows)
+        known, ratios = reading.ratios(layer)
         if not ratios.size:
             continue
         at = int(np.argmax(ratios))
@@ -122,20 +116,6 @@ def _largest(reading: Reading) -> Largest | None:
 
 def _any_outsized(rows: LayerSeries) -> bool:
     return any((rows.update[at] >= OUTSIZED).any() for at in stretches(rows.update))
-
-
-def _ratios(rows: LayerSeries) -> tuple[Mask, Floats]:
-    """(T,): the samples in which the update ratio of rows that have grown is known; its medians."""
-    known = np.zeros(len(rows.samples), dtype=bool)
-    ratios = np.full(len(rows.samples), np.nan)
-    for at in stretches(rows.update):
-        for place, (weight, update) in enumerate(
-            zip(*together(at, rows.weight, rows.update), strict=True), at.start
-        ):
-            some = update[(weight >= GROWN) & ~np.isnan(update)]
-            if np.isfinite(some).any():
-                known[place], ratios[place] = True, median(some, np.float64)
-    return known, ratios[known]
 
 
 def too_low(reading: Reading) -> Iterator[Finding]:
@@ -180,7 +160,7 @@ def _way(reading: Reading, layer: Layer) -> float:
     rows = reading.layer(layer)
     if rows is None:
         return 0.0
-    known, ratios = _ratios(rows)
+    known, ratios = reading.ratios(layer)
     if not ratios.size:
         return 0.0
     # Between two samples, their mean: samples lie densest where steps are largest.

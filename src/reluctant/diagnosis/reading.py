@@ -8,6 +8,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
+from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import Progress, recent
 from reluctant.record.columns import Column, stretches, together
 from reluctant.record.finding import Units
@@ -33,6 +34,11 @@ MOST = 2 / 3
 
 # With this share of its units dead, what passes a layer is a handful of features.
 NEARLY_ALL = 0.95
+
+# Rows of any usual initialisation have a norm of order one, whatever their length. One that
+# starts near zero, as the last layer of a residual branch may, has yet to grow: its ratio is
+# large in any case.
+GROWN = 0.1
 
 
 def firing_bound(inputs: Ints) -> NDArray[np.float64]:
@@ -253,6 +259,20 @@ def saturations(series: SiteSeries, known: int | None = None) -> Deaths:
     return Deaths((since < samples) & sure, since, inputs)
 
 
+def update_ratios(rows: LayerSeries) -> tuple[Mask, Floats]:
+    """(T,): the samples in which the update ratio of rows that have grown is known; its medians."""
+    known = np.zeros(len(rows.samples), dtype=bool)
+    ratios = np.full(len(rows.samples), np.nan)
+    for at in stretches(rows.update):
+        for place, (weight, update) in enumerate(
+            zip(*together(at, rows.weight, rows.update), strict=True), at.start
+        ):
+            some = update[(weight >= GROWN) & ~np.isnan(update)]
+            if np.isfinite(some).any():
+                known[place], ratios[place] = True, median(some, np.float64)
+    return known, ratios[known]
+
+
 class Reading:
     """A run as the rules see it."""
 
@@ -302,6 +322,18 @@ class Reading:
 
     @cached_property
     def _rows(self) -> dict[int, LayerSeries | None]:
+        return {}
+
+    def ratios(self, layer: Layer) -> tuple[Mask, Floats]:
+        """The `update_ratios` of a layer that has rows."""
+        rows = self.layer(layer)
+        assert rows is not None
+        if layer.index not in self._ratios:
+            self._ratios[layer.index] = update_ratios(rows)
+        return self._ratios[layer.index]
+
+    @cached_property
+    def _ratios(self) -> dict[int, tuple[Mask, Floats]]:
         return {}
 
     def before(self, site: SiteReading) -> tuple[SiteReading, ...]:
