@@ -32,18 +32,29 @@ def unpack(blobs: Iterable[bytes | None], units: int, firsts: Iterable[int] | No
             begins, it does not fit among them.
     """
     blobs = list(blobs)
-    rows = np.empty((len(blobs), units), dtype=_FLOAT)
     places = repeat(None, len(blobs)) if firsts is None else firsts
-    for row, blob, first in zip(rows, blobs, places, strict=True):
-        if blob is None:
-            row[:] = np.nan
-            continue
+    return _stacked(
+        [_row(blob, units, first) for blob, first in zip(blobs, places, strict=True)], units, _FLOAT
+    )
+
+
+def _row(blob: bytes | None, units: int, first: int | None) -> Array:
+    values = np.empty(0, dtype=_FLOAT)
+    if blob is not None:
         check(len(blob), units, first)
         values = np.frombuffer(blob, dtype=_FLOAT)
-        if len(values) < units:
-            row[:] = np.nan
-        row[first or 0 : (first or 0) + len(values)] = values
-    return rows
+    if len(values) == units:
+        return values
+    row = np.full(units, np.nan, dtype=_FLOAT)
+    row[first or 0 : (first or 0) + len(values)] = values
+    return row
+
+
+def _stacked(rows: list[Array], units: int, dtype: Any) -> Array:
+    # One row alone, as wide layers are read, is not copied.
+    if len(rows) == 1:
+        return rows[0][None]
+    return np.concatenate([np.empty(0, dtype), *rows]).reshape(len(rows), units)
 
 
 def unpack_whole(blob: bytes) -> Array:
@@ -76,7 +87,7 @@ def unpack_counts(blobs: Iterable[bytes], units: int) -> Array:
         np.frombuffer(blob, dtype=_COUNTS[check_counts(len(blob), units)]).astype(np.int64)
         for blob in blobs
     ]
-    return np.stack(rows) if rows else np.empty((0, units), dtype=np.int64)
+    return _stacked(rows, units, np.int64)
 
 
 def check_counts(length: int, units: int) -> int:
