@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reluctant.diagnosis import median as module
-from reluctant.diagnosis.median import MANY, SAMPLE, median
+from reluctant.diagnosis.median import _MANY, _SAMPLE, median
 
 
 def drawn(kind: str, count: int, dtype: type) -> np.ndarray:
@@ -16,7 +16,7 @@ def drawn(kind: str, count: int, dtype: type) -> np.ndarray:
         "sorted": np.arange(count),
         "infinite": np.where(generator.random(count) < 0.6, np.inf, generator.random(count)),
         # What the sample sees says nothing of the rest.
-        "misleading": np.where(np.arange(count) % max(count // SAMPLE, 1), np.arange(count), 1e6),
+        "misleading": np.where(np.arange(count) % max(count // _SAMPLE, 1), np.arange(count), 1e6),
     }[kind]
     return np.asarray(values, dtype=dtype)
 
@@ -25,7 +25,7 @@ KINDS = ["normal", "equal", "few", "sorted", "infinite", "misleading"]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("count", [1, 2, 3, MANY, MANY + 1, MANY + 2, 3 * MANY])
+@pytest.mark.parametrize("count", [1, 2, 3, _MANY, _MANY + 1, _MANY + 2, 3 * _MANY])
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_what_sorting_gives(kind: str, count: int, dtype: type) -> None:
     values = drawn(kind, count, dtype)
@@ -34,6 +34,6 @@ def test_it_is_what_sorting_gives(kind: str, count: int, dtype: type) -> None:
 
 
 def test_one_that_trusts_the_sample_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_middle", lambda values: np.sort(values[:: SAMPLE // 8])[4:5])
+    monkeypatch.setattr(module, "_middle", lambda values: np.sort(values[:: _SAMPLE // 8])[4:5])
     with pytest.raises(AssertionError):
-        test_it_is_what_sorting_gives("misleading", 3 * MANY, np.float32)
+        test_it_is_what_sorting_gives("misleading", 3 * _MANY, np.float32)

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Of more numbers than this a sample of so many tells where the middle lies.
-MANY = 1 << 14
-SAMPLE = 1 << 12
+_MANY = 1 << 14
+_SAMPLE = 1 << 12
 
 # The share of the numbers, on each side of the middle, between whose estimates it is looked for.
-SIDE = 0.03
+_SIDE = 0.03
 
 
 def median(values: NDArray[Any], dtype: type[np.float64] | None = None) -> float:
@@ -31,9 +31,9 @@ def _middle(values: NDArray[Any]) -> NDArray[Any]:
     """
     count = values.size
     first, last = (count - 1) // 2, count // 2
-    if count > MANY:
-        some = np.sort(values[:: count // SAMPLE])
-        low, high = some[[int((0.5 - SIDE) * some.size), int((0.5 + SIDE) * some.size)]]
+    if count > _MANY:
+        some = np.sort(values[:: count // _SAMPLE])
+        low, high = some[[int((0.5 - _SIDE) * some.size), int((0.5 + _SIDE) * some.size)]]
         below = int(np.count_nonzero(values < low))
         between = values[(values >= low) & (values <= high)]
         if below <= first and last < below + between.size:
