@@ -231,6 +231,7 @@ def test_less_silence_is_enough_of_units_that_stopped_together() -> None:
     assert found.units.count == 10
     assert found.severity is Severity.WARNING
     assert 0.07 < evidence(found, "firing-rate-below") < 0.08
+    assert diagnose(in_small_batches(BACK)).layers[1].dead == 10
 
 
 def test_a_run_that_was_long_in_beginning_to_learn() -> None:

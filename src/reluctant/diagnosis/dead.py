@@ -33,12 +33,15 @@ def dead(reading: Reading) -> Iterator[Finding]:
     """One finding for each layer with dead units."""
     for site in reading.sites:
         if site.function.switches_off and site.function.flat:
-            # Of a share of a layer that fell silent together less silence says enough.
-            fading = replace(site, rare=RARE_TOGETHER)
-            if _fades(reading, fading):
-                site = fading
+            site = counted(reading, site)
             if site.stuck.count:
                 yield _finding(reading, site, DEAD.slug)
+
+
+def counted(reading: Reading, site: SiteReading) -> SiteReading:
+    """The same site; where a part of it fell silent together, less silence says enough."""
+    fading = replace(site, rare=RARE_TOGETHER)
+    return fading if _fades(reading, fading) else site
 
 
 def saturated(reading: Reading) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from reluctant.diagnosis.median import median
+from reluctant.diagnosis.dead import counted
 from reluctant.diagnosis.progress import recent
 from reluctant.diagnosis.reading import Ints, Reading, SiteReading
 from reluctant.record.finding import LayerSummary
@@ -11,7 +12,9 @@ from reluctant.record.run import Layer, LayerSeries
 
 def layers(reading: Reading) -> tuple[LayerSummary, ...]:
     """Each weight layer, in the model's order, with the activation that it feeds."""
-    fed = {site.layer.index: site for site in reading.sites if site.layer is not None}
+    fed = {
+        site.layer.index: counted(reading, site) for site in reading.sites if site.layer is not None
+    }
     lines = []
     for layer in sorted(reading.run.layers, key=lambda layer: layer.order):
         rows = reading.layer(layer)
