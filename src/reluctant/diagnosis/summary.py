@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from reluctant.diagnosis.median import median
 from reluctant.diagnosis.dead import counted
+from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import recent
 from reluctant.diagnosis.reading import Ints, Reading, SiteReading
 from reluctant.record.finding import LayerSummary
