@@ -124,7 +124,8 @@ def test_an_odd_name_for_everything(zygote: Zygote, tmp_path: Path, name: str) -
     (cwd / script).write_text(TRAIN + LOOP.replace("fault()", "pass"))
     plain = zygote.run("python", script, cwd=cwd)
     (cwd / "weights.pt").rename(cwd / "plain.pt")
-    watched = zygote.run("reluctant", "run", "--out", f"./{name}/out {name}", script, cwd=cwd)
+    ours = ("run", "--every", "1", "--out", f"./{name}/out {name}")
+    watched = zygote.run("reluctant", *ours, script, cwd=cwd)
     assert plain.code == watched.code == 0, watched.err
     assert watched.out == plain.out
     check_bit_equal(cwd / "plain.pt", cwd / "weights.pt")
