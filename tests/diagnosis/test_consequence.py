@@ -246,6 +246,17 @@ def test_a_run_that_was_long_in_beginning_to_learn() -> None:
     assert not named(at_once, "uncentred-activations")
 
 
+@pytest.mark.parametrize(("since", "cause"), [(0, "dead-layer"), (8, "depth")])
+def test_units_that_died_of_a_vanished_gradient_do_not_explain_it(since: int, cause: str) -> None:
+    run = chain(0.75, FLAT, depth=20)
+    run.series.sites[4] = replace(  # type: ignore[attr-defined]
+        a_run(sites={0: dying(since, 16, 4.0)}).series.site(0),
+        gradient_out=run.series.site(4).gradient_out,
+        gradient_in=run.series.site(4).gradient_in,
+    )
+    assert only(run, "vanishing-gradient").cause.slug == cause
+
+
 def test_data_that_grow_while_the_network_learns() -> None:
     sizes = np.linspace(1.0, 8.0, 20)
     finding = only(a_run(fed={"std": sizes}, head={}), "input-scale")

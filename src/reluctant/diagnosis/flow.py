@@ -114,13 +114,16 @@ def _typical(values: Floats) -> float:
 
 def vanishing(reading: Reading) -> Iterator[Finding]:
     """The gradient at the first layers is a small share of that at the last."""
+    starts = {at.sites[0].label: at.ratio for at in chains(reading, start=True)}
     for chain in chains(reading):
         # Judged at the end of the run: what was faint at first and recovered did no harm.
         faint = {False: LOST, None: FAINT, True: FAINT_STALLED}[reading.stalled]
         if not chain.ratio < faint:
             continue
         off = [site for site in chain.sites if site.function.switches_off]
-        dead = [site for site in off if site.stuck.share >= MOST]
+        # What died later did not make a gradient faint that was so from the first step on.
+        born = starts.get(chain.sites[0].label, 1.0) < faint
+        dead = [site for site in off if (_born_dead(site) if born else site.stuck.share) >= MOST]
         cause, evidence = _why_vanishing(chain, dead)
         starved = [
             site
@@ -148,6 +151,10 @@ def vanishing(reading: Reading) -> Iterator[Finding]:
             remedies=_VANISHING_REMEDIES[cause.slug],
         )
     yield from _forgotten(reading)
+
+
+def _born_dead(site: SiteReading) -> float:
+    return site.stuck.share - site.stuck.stopped
 
 
 def _forgotten(reading: Reading) -> Iterator[Finding]:
