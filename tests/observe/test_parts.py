@@ -8,6 +8,8 @@ import torch
 from tests.observe.conftest import Watched
 from torch import Tensor, nn
 
+from reluctant.observe import graph, parameters
+
 
 class Lost(torch.autograd.Function):
     @staticmethod
@@ -41,7 +43,9 @@ CUT: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], bool]] = {
 }
 
 
-def a_training(pass_on: Callable[[nn.Module, Tensor], Tensor], evaluate: bool = False) -> None:
+def a_training(
+    pass_on: Callable[[nn.Module, Tensor], Tensor], evaluate: bool = False, steps: int = 3
+) -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -53,7 +57,7 @@ def a_training(pass_on: Callable[[nn.Module, Tensor], Tensor], evaluate: bool = 
     torch.manual_seed(0)
     net = Net()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    for _ in range(3):
+    for _ in range(steps):
         loss = net(torch.randn(8, 4)).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -61,6 +65,23 @@ def a_training(pass_on: Callable[[nn.Module, Tensor], Tensor], evaluate: bool = 
         if evaluate:
             with torch.no_grad():
                 net.head(net.inner(torch.randn(8, 4)))
+
+
+def test_the_search_for_a_cut_comes_to_an_end(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph is followed in a few samples, however long a parameter goes without gradient."""
+    followed: list[object] = []
+    leaves = graph.leaves
+    monkeypatch.setattr(graph, "leaves", lambda node: followed.append(node) or leaves(node))
+    monkeypatch.setattr(parameters, "SEARCHES", 2)
+    run = watched(lambda: a_training(CUT["detached"][0], steps=3))
+    few = len(followed)
+    longer = watched(lambda: a_training(CUT["detached"][0], steps=9))
+    assert few
+    assert len(followed) == 2 * few
+    for each in (run, longer):
+        assert {at.name: at.used for at in each.parameters}["inner.weight"]
 
 
 @pytest.mark.parametrize("name", CUT)

@@ -16,6 +16,10 @@ from reluctant.record.observation import NewParameter
 # What is asked of a tensor besides its numbers: not a word of it goes on.
 _LEAVES = ("item", "tolist", "numpy", "__array__", "__float__", "__int__", "__bool__")
 
+# In so many samples it is looked for where the graph is cut: to follow it is dear, and what a
+# script does at one step it does at the others.
+SEARCHES = 8
+
 
 class Parameters:
     """Every parameter of a model that trains; `take` tells of those of which something is new.
@@ -38,6 +42,7 @@ class Parameters:
         self.unused: set[int] = set()
         self.without: set[int] = set()
         self._cut: set[int] = set()
+        self._searched = 0
         self._apart: set[int] = set()  # computed with under `no_grad` in this sample
 
     def stepping(self, optimizer: Optimizer, sample: int) -> None:
@@ -58,6 +63,12 @@ class Parameters:
         for key in self.without.intersection(map(id, held)):
             if self._known[key].used != (key in self._cut):
                 self._change(key, used=key in self._cut)
+        self._searched += 1
+
+    @property
+    def searching(self) -> bool:
+        """Whether it is of interest what calls make of their arguments, as told to `passed`."""
+        return bool(self.without) and self._searched < SEARCHES
 
     def saw(self, args: Iterable[Any]) -> None:
         """A call with these arguments."""
@@ -81,7 +92,7 @@ class Parameters:
 
     def reached(self, tensor: Tensor) -> None:
         """The loss, or the last that has the history of what it is computed from."""
-        if self.without and tensor.grad_fn is not None:
+        if self.searching and tensor.grad_fn is not None:
             self._cut |= self.without.intersection(map(id, graph.leaves(tensor.grad_fn)))
 
     def take(self) -> tuple[NewParameter, ...]:
@@ -128,8 +139,10 @@ class Parameters:
             self._changed[id(at)] = None
             if before is None:
                 self.unused.add(id(at))
+                self._cut.discard(id(at))
             if optimized and wanted and self._known[id(at)].first_gradient is None:
                 self.without.add(id(at))
+                self._searched = 0
 
     def _change(self, key: int, **what: Any) -> None:
         self._known[key] = replace(self._known[key], **what)

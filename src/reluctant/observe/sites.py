@@ -205,14 +205,16 @@ class SiteMode(TorchFunctionMode):
         if not self._looking or take.seconds > MOST_SECONDS:
             return func(*args, **kwargs)
         parameters = self._parameters
-        if not (parameters.unused or parameters.without):
+        if not (parameters.unused or parameters.searching):
             return self._pass_on(func, args, kwargs)
         if getattr(func, "__name__", "") not in _ATTRIBUTE:
             parameters.saw(args)
         result = self._pass_on(func, args, kwargs)
-        if parameters.without:
+        if parameters.searching:
+            began = perf_counter()
             with self._guard, _PLAINLY():
                 parameters.passed(func, args, result)
+            take.seconds += perf_counter() - began
         return result
 
     def _pass_on(
