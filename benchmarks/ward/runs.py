@@ -63,7 +63,7 @@ class Ward:
 
     def record(self, case: Case, seed: int) -> Path:
         """Where the record of a watched run is."""
-        return self._place(case, seed) / "record"
+        return self.place(case, seed) / "record"
 
     def examine(
         self, cases: Iterable[Case], seeds: Iterable[int], jobs: int, diagnose: bool, run: bool
@@ -85,16 +85,12 @@ class Ward:
         with ThreadPoolExecutor(jobs) as pool:
             yield from pool.map(one, kept)
 
-    def _place(self, case: Case, seed: int) -> Path:
+    def place(self, case: Case, seed: int) -> Path:
         return self.folder / case.name / str(seed)
 
-    def _is_kept(self, case: Case, seed: int) -> bool:
-        names = ["truth", "watched", *(["twin"] if case.sick else [])]
-        place = self._place(case, seed)
-        return all((place / f"{name}.json").is_file() for name in names)
-
-    def _examine(self, case: Case, seed: int, diagnose: bool) -> Run:
-        place = self._place(case, seed)
+    def truths(self, case: Case, seed: int) -> tuple[Truth, Truth | None]:
+        """The plain run, and, of a sick case, that without the fault."""
+        place = self.place(case, seed)
         place.mkdir(parents=True, exist_ok=True)
         args = ["--seed", str(seed)]
 
@@ -105,7 +101,17 @@ class Ward:
             return Truth.read(once(place / f"{name}.json", case, do))
 
         truth = plain("truth", args)
-        twin = plain("twin", [*args, "--fixed"]) if case.sick else None
+        return truth, plain("twin", [*args, "--fixed"]) if case.sick else None
+
+    def _is_kept(self, case: Case, seed: int) -> bool:
+        names = ["truth", "watched", *(["twin"] if case.sick else [])]
+        place = self.place(case, seed)
+        return all((place / f"{name}.json").is_file() for name in names)
+
+    def _examine(self, case: Case, seed: int, diagnose: bool) -> Run:
+        truth, twin = self.truths(case, seed)
+        place = self.place(case, seed)
+        args = ["--seed", str(seed)]
         if diagnose:
             (place / "diagnosis.json").unlink(missing_ok=True)
         watched = once(place / "watched.json", case, lambda path: _watch(case, args, path))
@@ -137,17 +143,17 @@ def _watch(case: Case, args: list[str], path: Path) -> None:
     shutil.rmtree(record, ignore_errors=True)
     (path.parent / "diagnosis.json").unlink(missing_ok=True)
     run = ["run", "--quiet", "--out", str(record), str(case.script), *args]
-    _, result = result_of(_reluctant(run, may_fail=False))
+    _, result = result_of(reluctant(run, may_fail=False))
     path.write_text(json.dumps({"result": result}), "utf-8")
 
 
 def _diagnose(record: Path, path: Path) -> None:
     # Its exit code says whether there is an error among the findings.
-    said = _reluctant(["diagnose", str(record), "--format", "json"], may_fail=True)
+    said = reluctant(["diagnose", str(record), "--format", "json"], may_fail=True)
     path.write_text(said, "utf-8")
 
 
-def _reluctant(args: list[str], may_fail: bool) -> str:
+def reluctant(args: list[str], may_fail: bool) -> str:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "reluctant", *args],

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from reluctant.activations import CATALOGUE, Activation, lookup
 from reluctant.activations.definition import NEARLY_ZERO
+from reluctant.calls import recognise
 from reluctant.errors import UnknownActivation
-from reluctant.observe.calls import recognise
 
 GRID = torch.linspace(-40, 40, 16_001, dtype=torch.float64)
 

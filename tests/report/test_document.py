@@ -18,8 +18,8 @@ from reluctant.record.run import Run
 from reluctant.report import document
 
 NAN, INF = float("nan"), float("inf")
-# As in the design's section on JSON. `limits` came later: new keys may.
-DOCUMENT = ["schema", "run", "verdict", "layers", "findings", "limits"]
+# As in the design's section on JSON. What follows `findings` came later: new keys may.
+DOCUMENT = "schema run verdict layers findings limits interventions loss".split()
 FINDING = ["slug", "severity", "layer", "units", "first_step", "cause", "evidence", "remedies"]
 LAYER = ["name", "kind", "units", "function", "firing", "dead", "gradient", "update_ratio"]
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +18,19 @@ from reluctant.observe import launch, ranks
 from reluctant.observe.launcher import Launcher, launches
 from reluctant.observe.session import Session
 
+if TYPE_CHECKING:
+    from reluctant.observe.observer import Observer
 
-@click.command(context_settings={"allow_interspersed_args": False})
+
+class _Run(click.Command):
+    """`--heal` alone stands for `--heal=auto`: what follows it is the script."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line."""
+        return super().parse_args(ctx, ["--heal=auto" if at == "--heal" else at for at in args])
+
+
+@click.command(cls=_Run, context_settings={"allow_interspersed_args": False})
 @options.as_module
 @options.out
 @options.seed
@@ -50,6 +62,11 @@ from reluctant.observe.session import Session
     metavar="OLD=NEW",
     help="Put an activation function in another's place, as relu=leaky_relu:0.1.",
 )
+@click.option(
+    "--heal",
+    metavar="[=REMEDY,...]",
+    help="Treat what is found while the script runs, by all remedies or by these alone.",
+)
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
@@ -63,6 +80,7 @@ def run(
     every: int | None,
     observe: str,
     swaps: tuple[str, ...],
+    heal: str | None,
     script: str,
     args: tuple[str, ...],
 ) -> None:
@@ -91,10 +109,35 @@ def run(
             every=every,
             swaps=swaps,
             activations=observe == "all",
+            attend=None if heal is None else _healer(_remedies(heal), seed or 0),
         )
     if session.complaint is not None and not quiet and ranks.first_here():
         _say(session.complaint, session.path)
     afterwards.append(_Watched(program, session, quiet).run)
+
+
+def _remedies(text: str) -> tuple[str, ...]:
+    """What `--heal` names."""
+    from reluctant.remedy.propose import REMEDIES
+
+    if text == "auto":
+        return REMEDIES
+    named = tuple(text.split(","))
+    unknown = [name for name in named if name not in REMEDIES]
+    if unknown:
+        raise click.BadParameter(
+            f"{unknown[0]!r} is no remedy; there are {', '.join(REMEDIES)}.", param_hint="--heal"
+        )
+    return named
+
+
+def _healer(remedies: tuple[str, ...], seed: int) -> "Callable[[Observer, Path], None]":
+    def attend(observer: "Observer", path: Path) -> None:
+        from reluctant.healing import Healer
+
+        observer.tell = Healer(observer, path, remedies, seed).told
+
+    return attend
 
 
 def _ours(

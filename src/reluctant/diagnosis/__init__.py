@@ -56,4 +56,5 @@ def _diagnose(run: Run) -> Diagnosis:
             for place, finding in enumerate(rule.examine(reading)):
                 found.append(((-finding.severity, order, place), finding))
     found.sort(key=lambda entry: entry[0])
-    return Diagnosis(tuple(finding for _, finding in found), summary.layers(reading), limits(run))
+    findings = tuple(finding for _, finding in found)
+    return Diagnosis(findings, summary.layers(reading), limits(run), reading.progress.ends)

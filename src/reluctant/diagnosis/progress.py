@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from reluctant.record.finding import Evidence
 from reluctant.record.run import HeadSeries, Ints, Run
 
 # Before so many steps a loss that has not fallen says nothing.
@@ -66,6 +67,19 @@ class Progress:
         steps, losses = self._known
         late = losses[recent(steps)]
         return float(late.mean()) if late.size else None
+
+    @cached_property
+    def ends(self) -> tuple[Evidence, Evidence] | None:
+        """The median loss of the first three samples, and of those at the end of the run."""
+        steps, losses = self._known
+        if not losses.size:
+            return None
+        parts = {"first": slice(0, 3), "last": recent(steps)}
+        first, last = (
+            Evidence(name, float(np.median(losses[at])), "", int(np.median(steps[at])))
+            for name, at in parts.items()
+        )
+        return first, last
 
     @cached_property
     def lowest(self) -> float | None:

@@ -133,6 +133,10 @@ class Clock:
         self._known.append(ref(optimizer))
         return len(self._known) - 1
 
+    def stepped(self) -> list[Optimizer]:
+        """Those that have stepped and are still there."""
+        return [optimizer for known in self._known if (optimizer := known()) is not None]
+
     @property
     def optimizers(self) -> int:
         """How many different ones have stepped."""

@@ -6,27 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from reluctant.calls import PRODUCTS
 from reluctant.observe import graph
 from reluctant.observe.layers import Layers
 from reluctant.observe.probes import by_unit, wide
 from reluctant.record.observation import InputRow, Limits
-
-# Functions that multiply an input by a weight: where those stand among the arguments, and in
-# which dimension of the input the features are.
-PRODUCTS: dict[Callable[..., Any], tuple[int, int, int]] = {
-    F.linear: (0, 1, -1),
-    torch.matmul: (0, 1, -1),
-    torch.mm: (0, 1, -1),
-    Tensor.matmul: (0, 1, -1),
-    Tensor.mm: (0, 1, -1),
-    Tensor.__matmul__: (0, 1, -1),
-    torch.addmm: (1, 2, -1),
-    **{getattr(F, f"conv{n}d"): (0, 1, 1) for n in (1, 2, 3)},
-    **{getattr(F, f"conv_transpose{n}d"): (0, 1, 1) for n in (1, 2, 3)},
-    **{getattr(torch, name): (0, 2, -1) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
-}
 
 # What the data are like changes seldom: after so many readings of a layer's input, only every so
 # many-th is taken.

@@ -50,6 +50,13 @@ class Layers:
         found = {id(at): at for at in (*self._names.weights(), *met) if at is not None}
         return list(found.values())
 
+    def weight(self, name: str) -> Tensor | None:
+        """That of the layer with this name, which is said with its model's or without."""
+        for (root, path), layer in self._named.items():
+            if name in (path, f"{root}.{path}", path or root):
+                return layer.weight()
+        return None
+
     def watched(self, weight: Tensor) -> bool:
         """Whether this weight is one of those that are looked at."""
         if self._scope is None:

@@ -15,8 +15,8 @@ import numpy as np
 from torch import Tensor
 from torch.optim import Optimizer
 
+from reluctant.calls import know_ours
 from reluctant.observe import eager, feeding, heads
-from reluctant.observe.calls import know_ours
 from reluctant.observe.clock import Clock
 from reluctant.observe.guard import Guard
 from reluctant.observe.imports import after_import
@@ -28,7 +28,7 @@ from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
 from reluctant.observe.sites import Glimpse, Seen, SiteMode
 from reluctant.record.observation import LayerRow, Observation, SiteRow
-from reluctant.record.run import Sample
+from reluctant.record.run import Intervention, Sample
 from reluctant.record.writer import Writer
 
 Numbers = tuple[Any, ...]  # arrays, or None
@@ -69,6 +69,7 @@ class Observer:
     ) -> None:
         self.guard = Guard()
         self.samples = 0
+        self.interventions = 0
         self.watching = False
         self.clock = Clock(self, self.guard, scope.trains if scope is not None else None)
         self._schedule = schedule
@@ -82,7 +83,7 @@ class Observer:
         self._mode = SiteMode(self._names, self._layers, self._parameters, self.guard, scope)
         if scope is not None and scope.model is not None:
             self._names.adopt(scope.model)
-        self._tell = tell
+        self.tell = tell
         self._until = until
         self._rows = RowProbe(self._layers)
         self._found: list[Rows] = []
@@ -141,6 +142,43 @@ class Observer:
             finally:
                 self._over = True
                 self._writer.close()
+
+    # -- for whoever changes what trains -----------------------------------------------------
+
+    def tensors(self) -> list[Tensor]:
+        """All parameters and buffers of the models that were met."""
+        found: dict[int, Tensor] = {}
+        for parameter, owned in self._names.parameters():
+            found[id(parameter)] = parameter
+            module = owned.module()
+            for buffer in () if module is None else module.buffers(recurse=False):
+                found[id(buffer)] = buffer
+        for optimizer in self.optimizers():
+            for group in optimizer.param_groups:
+                found |= {id(at): at for at in group["params"]}
+        return list(found.values())
+
+    def optimizers(self) -> list[Optimizer]:
+        """Those that have stepped and are still there."""
+        return self.clock.stepped()
+
+    def weight(self, name: str | None) -> Tensor | None:
+        """The weight of the layer that findings call so."""
+        return self._layers.weight(name) if name is not None else None
+
+    def rectified(self) -> set[int]:
+        """The ids of the weights whose units are rectified, each by a call of its own."""
+        return self._mode.rectified()
+
+    def attend(self) -> None:
+        """Look as closely from here on as at the start of a run."""
+        self._schedule.anew(self.clock.steps)
+        self.clock.wake = self.clock.steps
+
+    def intervened(self, intervention: Intervention) -> None:
+        """Record that something was done, or what has become of it."""
+        self.interventions = max(self.interventions, intervention.index + 1)
+        self._writer.intervened(intervention)
 
     # -- samples -----------------------------------------------------------------------------
 
@@ -318,8 +356,8 @@ class Observer:
             seen = waiting()
             self._writer.write(seen)
             self._schedule.spent += perf_counter() - began
-            if self._tell is not None:
-                self._tell(seen)
+            if self.tell is not None:
+                self.tell(seen)
 
     def _abandon(self) -> None:
         """In a forked child: this record is the parent's, and nothing of ours is to run here."""

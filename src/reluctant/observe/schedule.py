@@ -48,6 +48,13 @@ class Schedule:
         self._last = 0
         self._cost = 0.0
         self._samples = 0
+        self._origin = 0
+        self._forgiven = 0.0
+
+    def anew(self, step: int) -> None:
+        """Observe as closely from this step on as from the first, and with as much grace."""
+        self._origin = self._last = step
+        self._forgiven = self.spent
 
     def paid(self, step: int, seconds: float) -> None:
         """Account for the observation of `step`, which took `seconds`."""
@@ -74,9 +81,11 @@ class Schedule:
         expected = self._expected()
         if expected <= self._left(step, elapsed):
             return step - self._last >= APART * step
+        last, step = self._last - self._origin, step - self._origin
+        expected -= self._forgiven
         if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
             return True
-        further = step >= self._last + max(2, self._last // 4)
+        further = step >= last + max(2, last // 4)
         if expected <= GRACE_SECONDS and further:
             # A quarter further on each time: with what is left of the grace the samples keep
             # pace with the run, so that its end is seen as well as its start.
@@ -94,15 +103,17 @@ class Schedule:
         """
         if self.every is not None:
             return self.every - step % self.every
-        if step < DENSE_STEPS or not plain > 0:
+        if step - self._origin < DENSE_STEPS or not plain > 0:
             return 1  # a clock that was put back tells nothing
         expected = self._expected()
         # Time brings in no more than this; what its steps cost only puts the sample off.
         missing = expected - self._left(step, elapsed)
         soonest = missing / self.budget / plain if self.budget > 0 else inf
         steps = max(self._last / (1 - APART) - step, soonest / 2)
+        last, step = self._last - self._origin, step - self._origin
+        expected -= self._forgiven
         if expected <= GRACE_SECONDS:
-            steps = min(steps, self._last + max(2, self._last // 4) - step)
+            steps = min(steps, last + max(2, last // 4) - step)
         if expected <= START_SECONDS:
             steps = min(steps, (1 << step.bit_length()) - step)
         return int(min(max(1, steps), LONGEST_SLEEP))

@@ -49,6 +49,7 @@ class Session:
         scope: what is looked at; None for everything that trains.
         tell: called with each sample once it is written.
         until: end the script once so many steps are over.
+        attend: called with the observer, and the run's folder, once it observes.
 
     `complaint` is a sentence if the record could not be put where it belongs, or not completed;
     `path` is where it is instead, or None if there is none. `refused` is whether a swap could not
@@ -70,6 +71,7 @@ class Session:
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
         until: int | None = None,
+        attend: "Callable[[Observer, Path], None] | None" = None,
     ) -> None:
         self.complaint: FolderNotWritable | RecordNotWritten | None = None
         self.refused = False
@@ -78,6 +80,7 @@ class Session:
         self._scope = scope
         self._tell = tell
         self._until = until
+        self._attend = attend
         self._began = perf_counter()
         self._pid = os.getpid()
         self._observer: Observer | None = None
@@ -189,6 +192,8 @@ class Session:
                 until=self._until,
             )
             self._observer.start()
+            if self._attend is not None:
+                self._attend(self._observer, path)
         except Exception as error:
             self._failure = guard.sentence(error)
 

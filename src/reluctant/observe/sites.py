@@ -6,24 +6,20 @@ way, which shows in tracebacks and switches off its fast paths.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from types import FrameType
 from typing import Any
+from weakref import ReferenceType, ref
 
 import torch
-from torch import Tensor, nn, overrides
-from torch.overrides import (  # type: ignore[attr-defined]
-    TorchFunctionMode,
-    _len_torch_function_stack,
-    _pop_mode,
-    _push_mode,
-)
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from reluctant.observe import feeding, graph
-from reluctant.observe.calls import KNOWN, Call, recognise
+from reluctant.calls import KNOWN, PRODUCTS, Call, recognise
+from reluctant.observe import feeding, graph, stack
 from reluctant.observe.clock import BACKWARDS
 from reluctant.observe.guard import Guard
 from reluctant.observe.heads import LOSSES, Heads
@@ -52,7 +48,6 @@ MOST_CALLS = 8
 
 _CALL_IMPL = nn.Module._call_impl.__code__
 _BACKWARD = Tensor.backward
-_HAS_TORCH_FUNCTION = overrides.has_torch_function
 
 # What a tensor's attributes are read and set by: `zero_grad` and the like, no computation.
 _ATTRIBUTE = ("__get__", "__set__", "__delete__")
@@ -107,10 +102,6 @@ class Glimpse:
         return self.seconds + self.calls * PASSING_SECONDS
 
 
-# Those that look at this moment: one, or several where models are watched one by one.
-_OPEN: "set[SiteMode]" = set()
-
-
 class SiteMode(TorchFunctionMode):
     """The open eye: entered when a sample begins, left when it ends."""
 
@@ -136,36 +127,21 @@ class SiteMode(TorchFunctionMode):
         self._calls: dict[tuple[str, str, str, bool], int] = {}
         self._take = Glimpse()
         self._shelf = Shelf()
+        self._fed_off: list[ReferenceType[Tensor]] = []
         self._looking = False
 
-    # -- the stack of modes ------------------------------------------------------------------
+    # -- looking -----------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Begin to look, below any mode of the script's own, so that it can leave its own first."""
-        if self._looking:
-            return
-        above = [mode for mode in _all_popped() if mode is not self]
-        # torch's default-device mode must stay at the very bottom.
-        if above and type(above[-1]).__name__ == "DeviceContext":
-            _push_mode(above.pop())
-        _push_mode(self)
-        for mode in reversed(above):
-            _push_mode(mode)
-        self._looking = True
-        _OPEN.add(self)
-        overrides.has_torch_function = _theirs  # type: ignore[assignment]
+        """Begin to look."""
+        if not self._looking:
+            self._looking = True
+            stack.enter(self)
 
     def shut(self) -> None:
         """Look away."""
         self._looking = False
-        _OPEN.discard(self)
-        if not _OPEN:
-            overrides.has_torch_function = _HAS_TORCH_FUNCTION
-        # Another thread's stack is out of reach: what stands there passes every call on, and goes
-        # when that thread comes by here.
-        for mode in reversed(_all_popped()):
-            if mode is not self:
-                _push_mode(mode)
+        stack.leave(self)
 
     def take(self) -> "Glimpse":
         """Hand over what was seen since the last time."""
@@ -179,6 +155,10 @@ class SiteMode(TorchFunctionMode):
             if seen.gradient_in.values or seen.gradient_out.values:
                 taken.sites.setdefault(site, seen)
         return taken
+
+    def rectified(self) -> set[int]:
+        """The ids of the weights whose output is what a function gets that switches units off."""
+        return {id(weight) for at in self._fed_off if (weight := at()) is not None}
 
     def ending(self, weights: bool) -> Ending:
         """How the inputs of sites came about, what data were, and, if wanted, the weights."""
@@ -224,7 +204,7 @@ class SiteMode(TorchFunctionMode):
             return self._activation(func, args, kwargs)
         if func in LOSSES:
             return self._loss(func, args, kwargs)
-        if func in feeding.PRODUCTS:
+        if func in PRODUCTS:
             self._product(func, args, kwargs)
         if func in BACKWARDS:
             func = _BACKWARD
@@ -355,6 +335,8 @@ class SiteMode(TorchFunctionMode):
         known = feed is not None and self._layers.watched(feed.weight)
         layer = self._layers.of(*feed[:3]).definition if feed is not None and known else None
         axis = _axis(z, feed)
+        if feed is not None and layer is not None and function.switches_off:
+            self._fed_off.append(ref(feed.weight))
         index = len(self._sites)
         self._take.new_sites.append(
             NewSite(
@@ -388,26 +370,6 @@ class SiteMode(TorchFunctionMode):
             )
             self._take.new_functions.append(known)
         return known
-
-
-def _all_popped() -> list[TorchFunctionMode]:
-    """This thread's modes, the innermost first, taken off its stack."""
-    return [_pop_mode() for _ in range(_len_torch_function_stack())]
-
-
-def _theirs(arguments: Iterable[Any]) -> bool:
-    """Whether anyone but us overrides torch's functions.
-
-    torch's transformer layers ask before they take their fused path in evaluation. Asked
-    while we look, the answer would be yes, and the last digits of their output others.
-    """
-    modes = _all_popped()
-    try:
-        theirs = any(not isinstance(mode, SiteMode) for mode in modes)
-        return theirs or bool(_HAS_TORCH_FUNCTION(arguments))
-    finally:
-        for mode in reversed(modes):
-            _push_mode(mode)
 
 
 def _modules(frame: FrameType | None) -> list[nn.Module]:

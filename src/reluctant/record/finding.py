@@ -118,6 +118,8 @@ class Diagnosis:
     layers: tuple[LayerSummary, ...]
     # What keeps this diagnosis from saying more, in sentences (no optimizer was called, ...).
     limits: tuple[str, ...] = ()
+    # The smoothed loss, `first` and `last`, each with a step in the middle of what it is taken of.
+    loss: tuple[Evidence, Evidence] | None = None
 
     @property
     def severity(self) -> Severity | None:

@@ -25,6 +25,7 @@ from reluctant.record.run import (
     Head,
     HeadSeries,
     InputSeries,
+    Intervention,
     Ints,
     Layer,
     LayerSeries,
@@ -42,6 +43,9 @@ from reluctant.record.run import (
 _VERSION_OF_HEADS = 2
 # And since then how the inputs of sites come about, and what a layer's weights were in the end.
 _VERSION_OF_WAYS = 3
+# And since then what was done about it in the run.
+_VERSION_OF_INTERVENTIONS = 4
+_INTERVENTION = tuple(field.name for field in fields(Intervention))
 _INPUT = tuple(field.name for field in fields(InputSeries))[1:]
 _HEAD = tuple(field.name for field in fields(HeadSeries))[1:]
 
@@ -247,7 +251,15 @@ class _Reader:
             path,
             *self._added(),
             ways=tuple(self._ways(len(sites), len(layers))),
+            interventions=tuple(self._interventions()),
         )
+
+    def _interventions(self) -> Iterator[Intervention]:
+        if self.version >= _VERSION_OF_INTERVENTIONS:
+            for row in self.rows("SELECT * FROM intervention ORDER BY id"):
+                facts = dict(zip(_INTERVENTION, row, strict=True))
+                facts["kept"] = None if facts["kept"] is None else bool(facts["kept"])
+                yield Intervention(**facts)
 
     def _ways(self, sites: int, layers: int) -> Iterator[Way]:
         # A site of a sample that did not come to its end is not there.

@@ -274,6 +274,31 @@ class HeadSeries:
     constant: Floats
 
 
+@dataclass(frozen=True)
+class Intervention:
+    """One remedy that was applied while the script ran, or could not be.
+
+    `step` is how many steps were over; `finding` and `cause` are what it was for, `layer` and
+    `units` (how many) whom. `measure` names the number that tells its effect: what that was
+    `before`, what it was `predicted` to be, and what it was `after`. `kept` is None while it is
+    not judged yet, and False where it was undone, or refused: `text` then says why.
+    """
+
+    index: int
+    step: int
+    remedy: str
+    finding: str
+    cause: str
+    layer: str | None
+    units: int | None
+    measure: str
+    before: float
+    predicted: float
+    after: float | None = None
+    kept: bool | None = None
+    text: str = ""
+
+
 class Series(Protocol):
     """Where the numbers come from: a file, or memory."""
 
@@ -319,6 +344,7 @@ class Run:
     parameters: tuple[Parameter, ...] = ()
     heads: tuple[Head, ...] = ()
     ways: tuple[Way, ...] = ()
+    interventions: tuple[Intervention, ...] = ()
 
     @property
     def steps(self) -> Ints:

@@ -17,7 +17,7 @@ What is written at the end is float32 too, and of all units.
 """
 
 # Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
-VERSION = 3
+VERSION = 4
 
 INFO = "run.json"
 
@@ -155,6 +155,22 @@ CREATE TABLE head_sample (        -- HeadSeries: the head's first call in a samp
   loss      REAL,                 -- what it returned
   constant  REAL,                 -- the loss of the best answer that is the same for all
   PRIMARY KEY (head, sample)
+);
+
+CREATE TABLE intervention (       -- Intervention; written again once it has been judged
+  id        INTEGER PRIMARY KEY,  -- Intervention.index
+  step      INTEGER NOT NULL,     -- how many steps were over
+  remedy    TEXT NOT NULL,        -- as `revive`
+  finding   TEXT NOT NULL,        -- what it was for: the slug, and that of its cause
+  cause     TEXT NOT NULL,
+  layer     TEXT,                 -- the layer's full name; NULL for the run as a whole
+  units     INTEGER,              -- how many units of it; NULL if it was not about units
+  measure   TEXT NOT NULL,        -- the name of the number that tells its effect
+  before    REAL NOT NULL,
+  predicted REAL NOT NULL,
+  after     REAL,                 -- NULL until it is judged
+  kept      INTEGER,              -- 1, 0 if undone or refused, NULL until it is judged
+  text      TEXT NOT NULL         -- why it was undone or refused; '' otherwise
 );
 
 -- The rest is written once, when the run has ended.

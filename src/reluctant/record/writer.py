@@ -21,7 +21,7 @@ from reluctant.record.observation import (
     Observation,
     SiteRow,
 )
-from reluctant.record.run import Function
+from reluctant.record.run import Function, Intervention
 
 # How long we wait for another process's lock at the start and at the end of a run. In between the
 # script would feel it: a sample that finds the file locked is written together with a later one.
@@ -65,6 +65,16 @@ class Writer:
         self._write_waiting()
         if len(self._waiting) > MOST_WAITING:
             raise self._not_written(f"the database was locked for {MOST_WAITING} samples")
+
+    def intervened(self, at: Intervention) -> None:
+        """Add an intervention, or what has become of it.
+
+        Raises:
+            RecordNotWritten: as `write` does.
+        """
+        row = [astuple(at)]
+        self._waiting.append(partial(self._insert, "intervention", row, "INSERT OR REPLACE"))
+        self._write_waiting()
 
     def end(self, ending: Ending) -> None:
         """Add what there is to say at the end; with `close` at the latest, as with a sample.

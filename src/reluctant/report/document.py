@@ -5,8 +5,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from reluctant.record.finding import Diagnosis, Finding, Units
-from reluctant.record.run import Run
+from reluctant.record.finding import Diagnosis, Evidence, Finding, Units
+from reluctant.record.run import Intervention, Run
 
 # Raised when a key changes its meaning or goes away; new keys may come at any time.
 SCHEMA = 1
@@ -29,6 +29,8 @@ def document(run: Run, diagnosis: Diagnosis) -> dict[str, Any]:
         ],
         "findings": [_finding(finding) for finding in diagnosis.findings],
         "limits": list(diagnosis.limits),
+        "interventions": [_intervention(at) for at in run.interventions],
+        "loss": _loss(diagnosis.loss),
     }
 
 
@@ -53,6 +55,17 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "remedies": [asdict(remedy) for remedy in finding.remedies],
         **({"certain": {"units": _units(certain.units), "text": certain.text}} if certain else {}),
     }
+
+
+def _intervention(at: Intervention) -> dict[str, Any]:
+    found = {key: _number(value) for key, value in asdict(at).items() if key != "index"}
+    return {**found, "units": None if at.units is None else {"count": at.units}}
+
+
+def _loss(loss: tuple[Evidence, Evidence] | None) -> dict[str, Any] | None:
+    if loss is None:
+        return None
+    return {at.name: {"value": _number(at.value), "step": at.step} for at in loss}
 
 
 def _units(units: Units | None) -> dict[str, Any] | None:

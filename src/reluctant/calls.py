@@ -1,10 +1,11 @@
-"""Tells which activation a call of a torch function is, whatever its spelling."""
+"""Tells what a call of a torch function is: which activation, or a product with a weight."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from reluctant.activations import CATALOGUE, Activation
 
@@ -47,6 +48,22 @@ _CLAMP_MINS = {
 }
 
 KNOWN = set(_SPELLINGS) | _CLAMPS | _CLAMP_MINS
+
+
+# Functions that multiply an input by a weight: where those stand among the arguments, and in
+# which dimension of the input the features are.
+PRODUCTS: dict[Callable[..., Any], tuple[int, int, int]] = {
+    F.linear: (0, 1, -1),
+    torch.matmul: (0, 1, -1),
+    torch.mm: (0, 1, -1),
+    Tensor.matmul: (0, 1, -1),
+    Tensor.mm: (0, 1, -1),
+    Tensor.__matmul__: (0, 1, -1),
+    torch.addmm: (1, 2, -1),
+    **{getattr(F, f"conv{n}d"): (0, 1, 1) for n in (1, 2, 3)},
+    **{getattr(F, f"conv_transpose{n}d"): (0, 1, 1) for n in (1, 2, 3)},
+    **{getattr(torch, name): (0, 2, -1) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
+}
 
 
 def know_ours() -> None:

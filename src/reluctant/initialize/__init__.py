@@ -1,0 +1,1 @@
+"""Weights to begin with, for networks of any depth."""

@@ -1,0 +1,404 @@
+"""Where the units of a layer go: what lies between them and their function, and who reads them.
+
+Seen in a forward pass, call by call. What a call does to the order of channels is found by dyeing
+them: the same call on a tensor that holds a number of its own for each channel.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from reluctant.calls import KNOWN, PRODUCTS, Call, recognise
+from reluctant.initialize.passing import Product, is_training_pass
+
+# Calls that move, copy, pick, pool or pad channels, and never mix them; those that would, as a
+# mean over channels does, are told by the dye.
+_MOVING = frozenset(
+    "view reshape view_as reshape_as flatten unflatten squeeze unsqueeze permute transpose movedim "
+    "swapaxes swapdims t chunk split narrow select __getitem__ cat concat stack expand expand_as "
+    "repeat pad mean amax "
+    "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
+    "adaptive_max_pool3d pixel_shuffle interpolate upsample __get__".split()
+)
+# Calls that leave a zero a zero where it is, whatever else they are given.
+_KEEPING = frozenset(
+    "mul mul_ multiply __mul__ __imul__ __rmul__ div div_ __truediv__ dropout dropout_ dropout1d "
+    "dropout2d dropout3d feature_dropout contiguous clone to float double half bfloat16 type "
+    "type_as detach".split()
+)
+_BIASING = frozenset("add add_ __add__ __radd__ __iadd__".split())
+# What tells of a tensor and is no computation.
+_ASKING = frozenset("size dim numel stride is_contiguous data_ptr get_device".split())
+
+_WORDS = {
+    **dict.fromkeys(_BIASING, "an addition of two branches"),
+    "layer_norm": "a normalisation over channels behind the function",
+    "group_norm": "a normalisation over channels behind the function",
+    "rms_norm": "a normalisation over channels behind the function",
+    "scaled_dot_product_attention": "attention",
+    "multi_head_attention_forward": "attention",
+}
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation between a layer and its function, with a scale and a shift of each unit.
+
+    `running` are the mean and the variance that it keeps of each unit; `alone` says that it
+    normalises each unit by itself. `eps` is that of a normalisation over the units, and over
+    nothing else; None of others.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    running: tuple[Tensor, Tensor] | None
+    alone: bool
+    eps: float | None = None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A layer that reads units: the product, and for each of its inputs which unit it is, or -1.
+
+    `shift` is a constant that a normalisation on the way adds to each unit; None if none does.
+    """
+
+    product: Product
+    units: Tensor
+    shift: Tensor | None = None
+
+
+@dataclass
+class Wiring:
+    """One layer's, in one pass.
+
+    `obstacle` is why it is not all there is to know, a noun phrase; '' if it is.
+    """
+
+    product: Product
+    norms: list[Norm] = field(default_factory=list)
+    function: Call | None = None
+    readers: list[Reader] = field(default_factory=list)
+    obstacle: str = ""
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """A tensor that carries a layer's units: along which dimension, and which is where, or -1."""
+
+    wiring: Wiring
+    axis: int
+    units: Tensor
+    shift: Tensor | None = None
+
+    @property
+    def before(self) -> bool:
+        """Whether it is still on its way to the function."""
+        return self.wiring.function is None
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What is known of a call before it is made."""
+
+    traced: list[_Trace]
+    dyed: list[Any]
+    call: Call | None
+    product: Product | None
+
+
+class Survey(TorchFunctionMode):
+    """Follows the units of some layers through one training pass.
+
+    Args:
+        wanted: whether the layer with this weight, a leaf, is of interest.
+
+    `failure` is what went wrong in following, after which nothing more is followed.
+    """
+
+    def __init__(self, wanted: Callable[[Tensor], bool]) -> None:
+        super().__init__()
+        self.failure: Exception | None = None
+        self._wanted = wanted
+        self._wirings: dict[int, Wiring] = {}
+        # By the tensor's id; the tensor is kept so that the id stays its own.
+        self._traces: dict[int, tuple[Tensor, list[_Trace]]] = {}
+        self._uses: dict[int, int] = {}
+
+    def wiring(self, weight: Tensor) -> Wiring | None:
+        """Of the layer with this weight; None if the pass did not come by it.
+
+        Raises:
+            Exception: `failure`.
+        """
+        if self.failure is not None:
+            raise self.failure
+        found = self._wirings.get(id(weight))
+        if found is None:
+            return None
+        return replace(found, obstacle=found.obstacle or self._missing(found))
+
+    def _missing(self, wiring: Wiring) -> str:
+        if self._uses[id(wiring.product.leaf)] > 1:
+            return "weights that are used more than once"
+        if wiring.function is None:
+            return "no function that is known"
+        if not wiring.readers:
+            return "no layer that reads it"
+        if any(self._uses[id(reader.product.leaf)] > 1 for reader in wiring.readers):
+            return "a reader whose weights are used more than once"
+        return ""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Pass the call on, and see what it does to units."""
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        told = name in _ASKING or name in ("__set__", "backward")
+        if told or self.failure is not None or not is_training_pass():
+            return func(*args, **kwargs)
+        before = self._safely(lambda: self._before(func, name, args, kwargs))
+        result = func(*args, **kwargs)
+        if before is not None:
+            self._safely(lambda: self._after(before, func, name, args, kwargs, result))
+        return result
+
+    def _safely(self, look: Callable[[], Any]) -> Any:
+        try:
+            return look()
+        except Exception as error:  # the script's pass goes on
+            self.failure = error
+            return None
+
+    def _before(
+        self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> "_Met":
+        """What is to be known before the call, which may work in place."""
+        traced = [trace for at in _tensors(args, kwargs) for trace in self._of(at)]
+        dyed = [self._dye(func, trace, args, kwargs) for trace in traced if name in _MOVING]
+        call = recognise(func, args, kwargs) if func in KNOWN else None
+        product = Product.of(func, args, kwargs) if func in PRODUCTS else None
+        return _Met(traced, dyed, call, product)
+
+    def _after(
+        self,
+        met: "_Met",
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: Any,
+    ) -> None:
+        if name == "__get__" and not isinstance(result, Tensor):
+            return
+        for at in _tensors(args, kwargs):
+            if at.is_leaf and at.requires_grad and name != "__get__":
+                self._uses[id(at)] = self._uses.get(id(at), 0) + 1
+        if name in _MOVING:
+            for trace, dye in zip(met.traced, met.dyed, strict=True):
+                self._moved(trace, dye, result, name)
+        else:
+            for trace in met.traced:
+                self._carried(trace, met, func, name, args, kwargs, result)
+        if met.product is not None and self._wanted(met.product.leaf):
+            self._begin(met.product, result)
+
+    def _of(self, tensor: Tensor) -> list[_Trace]:
+        entry = self._traces.get(id(tensor))
+        return entry[1] if entry is not None else []
+
+    def _add(self, tensor: Tensor, trace: _Trace) -> None:
+        _, traces = self._traces.setdefault(id(tensor), (tensor, []))
+        # In place: what the tensor carried before is no more.
+        traces[:] = [at for at in traces if at.wiring is not trace.wiring]
+        traces.append(trace)
+
+    def _begin(self, product: Product, result: Tensor) -> None:
+        known = self._wirings.get(id(product.leaf))
+        if known is not None:
+            return  # used again, which `_missing` tells
+        wiring = self._wirings[id(product.leaf)] = Wiring(product)
+        axis = product.axis % result.dim()
+        units = torch.arange(result.shape[axis])
+        self._add(result, _Trace(wiring, axis, units))
+
+    # -- calls that move channels --------------------------------------------------------------
+
+    def _dye(
+        self, func: Callable[..., Any], trace: _Trace, args: Any, kwargs: Mapping[str, Any]
+    ) -> Any:
+        """What the call makes of the channels' dyes."""
+        dyes = torch.cat([torch.zeros(1), _dyes(int(trace.units.max()) + 1)])[trace.units + 1]
+
+        def dyed(value: Any) -> Any:
+            if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
+                return type(value)(map(dyed, value))
+            if not isinstance(value, Tensor):
+                return value
+            if not any(at.wiring is trace.wiring for at in self._of(value)):
+                carries = value.is_floating_point()
+                return torch.zeros(value.shape) if carries else value.detach()
+            shape = [1] * value.dim()
+            shape[trace.axis] = len(dyes)
+            return dyes.reshape(shape).expand(value.shape).clone()
+
+        try:
+            with torch.no_grad():
+                return func(*dyed(tuple(args)), **{name: dyed(at) for name, at in kwargs.items()})
+        except Exception:
+            return None  # the obstacle that it then is says enough
+
+    def _moved(self, trace: _Trace, dye: Any, result: Any, name: str) -> None:
+        results = result if isinstance(result, list | tuple) else (result,)
+        dyes = dye if isinstance(dye, list | tuple) else (dye,)
+        if len(results) != len(dyes):
+            trace.wiring.obstacle = trace.wiring.obstacle or _words(name)
+            return
+        for one, colours in zip(results, dyes, strict=True):
+            if not isinstance(one, Tensor) or not one.is_floating_point():
+                continue
+            moved = _where(trace, colours)
+            if moved is None:
+                trace.wiring.obstacle = trace.wiring.obstacle or _words(name)
+            elif bool((moved.units >= 0).any()):
+                self._add(one, moved)
+
+    # -- other calls ---------------------------------------------------------------------------
+
+    def _carried(
+        self,
+        trace: _Trace,
+        met: "_Met",
+        func: Callable[..., Any],
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: Any,
+    ) -> None:
+        wiring, call, product = trace.wiring, met.call, met.product
+        if not isinstance(result, Tensor):
+            if isinstance(result, list | tuple):
+                wiring.obstacle = wiring.obstacle or _words(name)
+            return
+        same = any(result.shape == at.shape for at in _tensors(args, kwargs) if self._of(at))
+        if product is not None and self._of(product.input):
+            self._read(trace, product)
+        elif func is F.batch_norm and _tensors(args, kwargs):
+            self._normalised(trace, args, kwargs, result, None)
+        elif func is F.layer_norm and trace.before:
+            eps = args[4] if len(args) > 4 else kwargs.get("eps", 1e-5)
+            self._normalised(trace, args, kwargs, result, float(eps))
+        elif call is not None and trace.before:
+            wiring.function = call
+            self._add(result, trace)
+        elif same and (
+            name in _KEEPING
+            or (name in _BIASING and trace.before and _is_bias(args, trace))
+            or (call is not None and _keeps_zero(call) and trace.shift is None)
+        ):
+            self._add(result, trace)
+        else:
+            wiring.obstacle = wiring.obstacle or _words(name)
+
+    def _read(self, trace: _Trace, product: Product) -> None:
+        wiring = trace.wiring
+        if trace.before:
+            wiring.obstacle = wiring.obstacle or "no function before the next layer"
+        elif trace.axis != product.axis % product.input.dim():
+            wiring.obstacle = wiring.obstacle or "an exchange of channels and positions"
+        elif not product.is_plain:
+            wiring.obstacle = wiring.obstacle or "a reader of an unusual kind"
+        else:
+            wiring.readers.append(Reader(product, trace.units, trace.shift))
+
+    def _normalised(
+        self,
+        trace: _Trace,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        result: Tensor,
+        eps: float | None,
+    ) -> None:
+        alone = eps is None
+        wiring = trace.wiring
+        # batch_norm(x, mean, variance, weight, bias); layer_norm(x, shape, weight, bias)
+        places = (3, 4) if alone else (2, 3)
+        weight, bias = (
+            args[place] if len(args) > place else kwargs.get(name)
+            for place, name in zip(places, ("weight", "bias"), strict=True)
+        )
+        mean, variance = (
+            args[place] if len(args) > place else kwargs.get(name)
+            for place, name in ((1, "running_mean"), (2, "running_var"))
+        )
+        units = len(trace.units)
+        if not (
+            isinstance(weight, Tensor) and isinstance(bias, Tensor) and len(weight) == units
+        ) or not torch.equal(trace.units, torch.arange(units)):
+            wiring.obstacle = wiring.obstacle or "a normalisation without a shift of each unit"
+            return
+        if trace.before:
+            known = isinstance(mean, Tensor) and isinstance(variance, Tensor)
+            kept: Any = (mean, variance) if alone and known else None
+            wiring.norms.append(Norm(weight, bias, kept, alone, eps))
+            self._add(result, trace)
+        else:
+            self._add(result, replace(trace, shift=bias))
+
+
+def _where(trace: _Trace, colours: Any) -> _Trace | None:
+    """Where a layer's units are after a call that made `colours` of their dyes; None if mixed."""
+    if not isinstance(colours, Tensor):
+        return None
+    known = torch.cat([torch.zeros(1), _dyes(int(trace.units.max()) + 1)])
+    for axis in sorted(range(colours.dim()), key=lambda at: at != trace.axis):
+        rows = colours.movedim(axis, 0).flatten(1)
+        if rows.numel() and bool((rows == rows[:, :1]).all()):
+            matches = rows[:, :1] == known
+            if bool(matches.any(dim=1).all()):
+                return replace(trace, axis=axis, units=matches.float().argmax(dim=1) - 1)
+    return None
+
+
+def _dyes(count: int) -> Tensor:
+    """A number for each channel; no mean of some is that of another, or next to none is."""
+    return torch.sqrt(torch.arange(count) + 2.0)
+
+
+def _is_bias(args: tuple[Any, ...], trace: _Trace) -> bool:
+    """Whether what is added is a parameter with one number for each unit."""
+    tensors = [at for at in args if isinstance(at, Tensor)]
+    return any(at.is_leaf and at.numel() == len(trace.units) for at in tensors)
+
+
+def _keeps_zero(call: Call) -> bool:
+    zero = torch.zeros(1, dtype=torch.float64)
+    return not bool(call.activation(zero, **call.parameters).any())
+
+
+def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """Those among the arguments, each once."""
+    return list({id(at): at for at in _all(args, kwargs)}.values())
+
+
+def _all(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from (at for at in value if isinstance(at, Tensor))
+
+
+def _words(name: str) -> str:
+    return _WORDS.get(name, f"what {name.strip('_')} does")
