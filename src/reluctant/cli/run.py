@@ -38,9 +38,7 @@ class _Run(click.Command):
 @click.option(
     "--budget",
     type=click.FloatRange(0, 1),
-    default=0.01,
-    show_default=True,
-    help="Share of the run's time that observation may take.",
+    help="Share of the run's time that observation may take: 0.01, or 0.05 with --heal.",
 )
 @click.option(
     "--every",
@@ -76,7 +74,7 @@ def run(
     out: Path | None,
     seed: int | None,
     quiet: bool,
-    budget: float,
+    budget: float | None,
     every: int | None,
     observe: str,
     swaps: tuple[str, ...],
@@ -92,6 +90,8 @@ def run(
     for text in swaps:
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
+    if budget is None:
+        budget = 0.01 if heal is None else 0.05
     session: Session | Launcher
     if launches(script, module):
         ours = tuple(_ours(seed, budget, every, observe, swaps))

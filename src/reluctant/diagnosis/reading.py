@@ -294,7 +294,9 @@ class Reading:
                 shared = site.layer is not None and site.aligned
                 key = (site.layer, site.function) if shared else (site.name, site.index)
                 together.setdefault(key, []).append(site)
-        return tuple(self._read(sites) for sites in together.values())
+        read = (self._read(sites) for sites in together.values())
+        # In a part of a run a site may be met without being seen.
+        return tuple(site for site in read if len(site.series.samples))
 
     def _read(self, sites: Sequence[Site]) -> SiteReading:
         first = sites[0]

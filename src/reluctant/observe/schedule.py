@@ -39,10 +39,14 @@ class Schedule:
     Args:
         budget: share of the run's wall time that observation may take.
         every: observe every so many steps instead, whatever it costs.
+        grace: seconds that observation may cost before the budget binds.
     """
 
-    def __init__(self, budget: float = 0.01, every: int | None = None) -> None:
+    def __init__(
+        self, budget: float = 0.01, every: int | None = None, grace: float = GRACE_SECONDS
+    ) -> None:
         self.budget = budget
+        self._grace = grace
         self.every = every
         self.spent = 0.0
         self._last = 0
@@ -83,10 +87,10 @@ class Schedule:
             return step - self._last >= APART * step
         last, step = self._last - self._origin, step - self._origin
         expected -= self._forgiven
-        if expected <= GRACE_SECONDS / 2 and step < DENSE_STEPS:
+        if expected <= self._grace / 2 and step < DENSE_STEPS:
             return True
         further = step >= last + max(2, last // 4)
-        if expected <= GRACE_SECONDS and further:
+        if expected <= self._grace and further:
             # A quarter further on each time: with what is left of the grace the samples keep
             # pace with the run, so that its end is seen as well as its start.
             return True
@@ -112,7 +116,7 @@ class Schedule:
         steps = max(self._last / (1 - APART) - step, soonest / 2)
         last, step = self._last - self._origin, step - self._origin
         expected -= self._forgiven
-        if expected <= GRACE_SECONDS:
+        if expected <= self._grace:
             steps = min(steps, last + max(2, last // 4) - step)
         if expected <= START_SECONDS:
             steps = min(steps, (1 << step.bit_length()) - step)

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-from reluctant.record.finding import Finding
-from reluctant.record.run import Run
+from reluctant.record.finding import Finding, Severity
 
-# What a remedy promises of a layer's median update ratio: a thousandth is usual, a hundredth brisk.
-SOUND_UPDATE = 3e-3
-
-# A rate is lowered to no less than this share of itself at once, and by this share at least.
+# A rate is lowered to no less than this share of itself at once, and to this share at least; where
+# that was not enough, by so much again.
 MOST_SLOWED, LEAST_SLOWED = 1e-3, 0.3
+AGAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -17,7 +15,7 @@ class Proposal:
     """One remedy for one finding.
 
     `measure` names the number by which its effect is told, `before` is what that is now and
-    `predicted` what it is to be. `strength` is the remedy's own number, as the factor on a rate.
+    `predicted` what it is to be.
     """
 
     remedy: str
@@ -25,7 +23,6 @@ class Proposal:
     measure: str
     before: float
     predicted: float
-    strength: float = 1.0
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -37,11 +34,9 @@ class Proposal:
 # is for one that has learnt nothing yet.
 _LADDER: dict[tuple[str, str], tuple[str, ...]] = {
     ("dead-units", "born-dead"): ("rescale", "revive"),
-    ("dead-units", "input-scale"): ("rescale", "revive"),
     ("dead-units", "killed-by-step"): ("roll-back", "revive"),
     ("dead-units", "drifted"): ("revive", "slow-down"),
     ("saturated-units", "born-dead"): ("rescale",),
-    ("saturated-units", "input-scale"): ("rescale",),
     ("saturated-units", "killed-by-step"): ("roll-back",),
     ("saturated-units", "drifted"): ("slow-down",),
     ("vanishing-gradient", "saturating-activation"): ("rescale",),
@@ -55,37 +50,53 @@ _LADDER: dict[tuple[str, str], tuple[str, ...]] = {
     ("symmetric-units", "constant-init"): ("rescale",),
     ("non-finite", "learning-rate"): ("roll-back",),
     ("non-finite", "overflow"): ("rescale", "roll-back"),
+    ("learning-rate-too-low", "small-updates"): ("speed-up",),
 }
+
+# Findings that are about how a network was made, and are as true at its first step as later.
+_OF_MAKING = frozenset("vanishing-gradient exploding-gradient symmetric-units".split())
+
+# Warnings that are treated too: what is done about them changes little, and can be undone.
+_WORTH_A_TRY = frozenset([("dead-units", "drifted"), ("learning-rate-too-low", "small-updates")])
+
+# Faults of the script that no remedy in the run mends; beside them others help no more.
+_OF_THE_SCRIPT = frozenset("output-activation no-gradient".split())
+
+
+def is_of_making(finding: Finding) -> bool:
+    """Whether it is about how the network was made."""
+    return finding.slug in _OF_MAKING or finding.cause.slug == "born-dead"
+
+
+def is_grave(finding: Finding) -> bool:
+    """Whether something is to be done about it."""
+    pair = finding.slug, finding.cause.slug
+    return finding.severity >= Severity.ERROR or (
+        finding.severity == Severity.WARNING and pair in _WORTH_A_TRY
+    )
+
+
+def opposes(finding: Finding, remedy: str) -> bool:
+    """Whether the finding speaks against the remedy."""
+    return remedy == "speed-up" and finding.slug == "learning-rate-too-high"
+
+
+def is_of_the_script(finding: Finding) -> bool:
+    """Whether it has to be mended in the script, before anything else is."""
+    return finding.severity >= Severity.ERROR and finding.slug in _OF_THE_SCRIPT
+
 
 REMEDIES = tuple(dict.fromkeys(remedy for ladder in _LADDER.values() for remedy in ladder))
 
 
-def propose(finding: Finding, run: Run) -> tuple[Proposal, ...]:
-    """What can be done about a finding of this run; empty where nothing in the run can be."""
+def propose(finding: Finding) -> tuple[Proposal, ...]:
+    """What can be done about a finding; empty where nothing in the run can be."""
     ladder = _LADDER.get((finding.slug, finding.cause.slug), ())
-    return tuple(_proposal(remedy, finding, run) for remedy in ladder)
+    return tuple(_proposal(remedy, finding) for remedy in ladder)
 
 
-def _proposal(remedy: str, finding: Finding, run: Run) -> Proposal:
-    if remedy in ("slow-down", "roll-back"):
-        ratio = update_ratio(run)
-        factor = min(max(SOUND_UPDATE / ratio, MOST_SLOWED), LEAST_SLOWED) if ratio else 0.1
-        return Proposal(remedy, finding, "update-ratio", ratio, ratio * factor, factor)
+def _proposal(remedy: str, finding: Finding) -> Proposal:
     units = finding.units
     if units is not None:
         return Proposal(remedy, finding, finding.slug, units.count, 0.0)
     return Proposal(remedy, finding, finding.slug, 1.0, 0.0)
-
-
-def update_ratio(run: Run) -> float:
-    """The median update ratio of the layer in which it is largest, over the first samples."""
-    import numpy as np
-
-    largest = 0.0
-    for layer in run.layers:
-        rows = run.series.layer(layer.index)
-        early = np.asarray(rows.update[: min(len(rows.samples), 8)])
-        known = early[np.isfinite(early)]
-        if known.size:
-            largest = max(largest, float(np.median(known)))
-    return largest

@@ -1,0 +1,271 @@
+"""Looks at a run as it goes on, has it treated where an error stays, and sees what came of it."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from reluctant.diagnosis import diagnose
+from reluctant.healing.operations import Operations, State
+from reluctant.healing.outlook import falls, limit, reached, untaught
+from reluctant.observe.guard import sentence
+from reluctant.observe.observer import Observer
+from reluctant.record.finding import Diagnosis, Finding
+from reluctant.record.observation import Observation
+from reluctant.record.reader import load
+from reluctant.record.run import Intervention
+from reluctant.record.window import window
+from reluctant.remedy.propose import (
+    Proposal,
+    is_grave,
+    is_of_making,
+    is_of_the_script,
+    opposes,
+    propose,
+)
+from reluctant.remedy.refusal import Refused
+from reluctant.remedy.snapshot import Snapshot
+
+# No run is treated more often: what so many remedies have not mended is no case for them.
+MOST_INTERVENTIONS = 4
+# And a remedy that has a strength is tried so often for one finding.
+MOST_ATTEMPTS = 3
+
+# Steps after which a run, or what became of a remedy, is first looked at, and by how much later
+# each further look is.
+FIRST_LOOK = 8
+LATER = 1.3
+
+# A finding must be there in two looks, one after another. What is not finite need not wait.
+AT_ONCE = "non-finite"
+
+# Steps after which a remedy is judged, and after which it must have shown its worth.
+JUDGED_AFTER = 24
+PATIENCE = 96
+
+# So many losses before a remedy tell how things stood.
+BEFORE = 16
+
+_STRENGTHENED = frozenset("roll-back slow-down speed-up".split())
+
+
+@dataclass(frozen=True)
+class Treated:
+    """A remedy that is being watched: how things stood before, and the loss that is no worse."""
+
+    proposal: Proposal
+    intervention: Intervention
+    before: State
+    limit: float
+
+
+class Healer:
+    """Treats what trains while an observer watches it.
+
+    Args:
+        observer: whose samples tell how things stand.
+        path: the run's folder.
+        remedies: those that may be used.
+        seed: of fresh weights.
+    """
+
+    def __init__(
+        self, observer: Observer, path: Path, remedies: Iterable[str], seed: int = 0
+    ) -> None:
+        self._observer = observer
+        self._path = path
+        self._remedies = frozenset(remedies)
+        self._operations = Operations(observer, seed, self._give_up)
+        self._initial: Snapshot | None = None
+        self._good: Snapshot | None = None
+        self._first = 0  # the sample with which the window begins
+        self._origin = 0  # and its step
+        self._next = FIRST_LOOK
+        self._untaught = False  # at the last look, as are
+        self._suspects: set[tuple[str, str | None]] = set()
+        self._attempts: dict[tuple[str, str, str | None], int] = {}
+        self._losses: list[tuple[int, float]] = []
+        self._treated: Treated | None = None
+        self._count = 0
+        self._handle: Any = register_optimizer_step_pre_hook(self._stepping)
+
+    # -- what is told --------------------------------------------------------------------------
+
+    def told(self, seen: Observation) -> None:
+        """A sample has been written; what trains is between two steps."""
+        if seen.sample.loss is not None:
+            self._losses.append((seen.sample.step, seen.sample.loss))
+        if self._handle is None or self._operations.busy:
+            return
+        try:
+            self._look()
+        except Exception as error:
+            self._give_up(error)
+
+    def _stepping(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """An optimizer is about to step: nothing has changed yet, or a pass of ours is over."""
+        try:
+            if self._initial is None:
+                self._initial = self._good = self._operations.snapshot()
+            self._operations.stepping(optimizer)
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+        print(
+            f"reluctant: Healing was given up, while the training goes on: {sentence(error)}",
+            file=sys.stderr,
+        )
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        age = self._observer.clock.steps - self._origin
+        if age < self._next and not self._is_lost():
+            return
+        self._next = max(age + 4, int(age * LATER))
+        run = window(load(self._path), self._first)
+        if len(run.samples) < 3:
+            return
+        diagnosis = diagnose(run)
+        if self._treated is not None and not self._judge(self._treated, diagnosis, age):
+            return
+        found = [at for at in diagnosis.findings if is_grave(at)]
+        lasting = [at for at in found if at.slug == AT_ONCE or _place(at) in self._suspects]
+        before, self._untaught = self._untaught, untaught(run)
+        anew = self._untaught and (before or any(at.slug == AT_ONCE for at in found))
+        self._suspects = {
+            _place(at) for at in diagnosis.findings if at in found or is_of_making(at)
+        }
+        if diagnosis.verdict == "healthy" and self._losses and isfinite(self._losses[-1][1]):
+            self._good = self._operations.snapshot()
+        if self._count < MOST_INTERVENTIONS and not any(map(is_of_the_script, found)):
+            self._treat(lasting, diagnosis, anew)
+
+    def _is_lost(self) -> bool:
+        """Whether what a remedy was to mend is not finite again: that need not be waited for."""
+        return self._treated is not None and any(
+            not isfinite(loss) for step, loss in self._losses if step >= self._origin
+        )
+
+    def _treat(self, found: Iterable[Finding], diagnosis: Diagnosis, anew: bool) -> None:
+        """Apply the first remedy that can be applied; `anew` if the network may begin anew."""
+        for finding in found:
+            for proposal in propose(finding):
+                attempt = self._attempts.get(proposal.key, 0)
+                allowed = MOST_ATTEMPTS if proposal.remedy in _STRENGTHENED else 1
+                if proposal.remedy not in self._remedies or attempt >= allowed:
+                    continue
+                if any(opposes(at, proposal.remedy) for at in diagnosis.findings):
+                    continue
+                if proposal.remedy == "rescale" and not anew:
+                    continue
+                self._attempts[proposal.key] = attempt + 1
+                try:
+                    self._apply(proposal, attempt)
+                except Refused as why:
+                    self._refused(proposal, why)
+                    continue
+                return
+
+    def _apply(self, proposal: Proposal, attempt: int) -> None:
+        def begun() -> None:
+            self._begin(proposal)
+
+        do = self._operations
+        if proposal.remedy == "rescale":
+            do.rescale(proposal, attempt, begun, self._anew)
+        elif proposal.remedy == "revive":
+            do.revive(proposal, begun, self._anew, lambda why: self._refused(proposal, why))
+        elif proposal.remedy == "roll-back":
+            do.roll_back(self._last_good(proposal.finding), attempt, begun)
+            self._anew()
+        else:
+            step = do.slow_down if proposal.remedy == "slow-down" else do.speed_up
+            step(attempt, begun)
+            self._anew()
+
+    def _last_good(self, finding: Finding) -> Snapshot | None:
+        """The last state that was kept before what was found began."""
+        step = self._origin + (finding.first_step or 0)
+        if self._good is not None and self._good.step <= step:
+            return self._good
+        return self._initial
+
+    # -- judging -------------------------------------------------------------------------------
+
+    def _begin(self, proposal: Proposal) -> None:
+        """Remember how things were."""
+        self._count += 1
+        intervention = self._intervention(proposal)
+        self._observer.intervened(intervention)
+        losses = [loss for _, loss in self._losses[-BEFORE:]]
+        state = self._operations.state()
+        self._treated = Treated(proposal, intervention, state, limit(losses))
+
+    def _anew(self) -> None:
+        """From now on all is looked at as if the run had just begun."""
+        self._first = self._observer.samples
+        self._origin = self._observer.clock.steps
+        self._next = FIRST_LOOK
+        self._untaught = False
+        self._suspects = set()
+        self._observer.attend()
+
+    def _judge(self, treated: Treated, diagnosis: Diagnosis, age: int) -> bool:
+        """Whether the remedy has been judged, and was kept."""
+        losses = [loss for step, loss in self._losses if step >= self._origin]
+        loss = reached(losses)
+        if age < JUDGED_AFTER and not self._is_lost():
+            return False
+        if isfinite(loss) and loss > treated.limit and falls(losses) and age < PATIENCE:
+            return False
+        kept = isfinite(loss) and loss <= treated.limit
+        after = _measured(treated.proposal, diagnosis)
+        self._observer.intervened(replace(treated.intervention, after=after, kept=kept))
+        self._treated = None
+        if not kept:
+            self._operations.restore(treated.before)
+            self._anew()
+            self._suspects = {_place(treated.proposal.finding)}
+        return kept
+
+    # -- the record ----------------------------------------------------------------------------
+
+    def _intervention(self, proposal: Proposal) -> Intervention:
+        finding = proposal.finding
+        return Intervention(
+            index=self._observer.interventions,
+            step=self._observer.clock.steps,
+            remedy=proposal.remedy,
+            finding=finding.slug,
+            cause=finding.cause.slug,
+            layer=finding.layer,
+            units=finding.units.count if finding.units is not None else None,
+            measure=proposal.measure,
+            predicted=proposal.predicted,
+            before=proposal.before,
+        )
+
+    def _refused(self, proposal: Proposal, why: Refused) -> None:
+        self._observer.intervened(replace(self._intervention(proposal), kept=False, text=str(why)))
+
+
+def _place(finding: Finding) -> tuple[str, str | None]:
+    return finding.slug, finding.layer
+
+
+def _measured(proposal: Proposal, diagnosis: Diagnosis) -> float:
+    """What the proposal's measure has become."""
+    alike = [at for at in diagnosis.findings if _place(at) == _place(proposal.finding)]
+    if proposal.finding.units is None:
+        return float(bool(alike))
+    return float(sum(at.units.count for at in alike if at.units is not None))
