@@ -177,7 +177,13 @@ class Product:
     @property
     def units_axis(self) -> int:
         """The dimension of the leaf that numbers the units; the features are in the other."""
-        return 0 if self.leaf.stride()[:2] == self.units_first().stride()[:2] else 1
+        return 0 if _layout(self.leaf) == _layout(self.units_first()) else 1
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the weight is the leaf as it is or transposed, and not reshaped."""
+        weight = self.units_first()
+        return _layout(self.leaf) in (_layout(weight), _layout(weight.transpose(0, 1)))
 
     def by_feature(self) -> Tensor:
         """What goes in, as (features, numbers)."""
@@ -202,6 +208,11 @@ class Product:
         output: Tensor = self._func(*args, **kwargs).detach()
         wide = output.float() if output.element_size() < 4 else output
         return wide.movedim(self._dim, 0).flatten(1)
+
+
+def _layout(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    # Strides alone do not tell a column from a row.
+    return tuple(tensor.shape), tensor.stride()
 
 
 def is_training_pass() -> bool:
