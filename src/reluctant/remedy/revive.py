@@ -104,12 +104,13 @@ def _fresh(wiring: Wiring, units: Tensor, generator: torch.Generator, share: flo
         mean, std = coming.mean(dim=1), coming.std(dim=1, correction=0).clamp(min=1e-12)
         if norm.running is not None:
             # What it keeps of the old unit would be taken for the new one's in evaluation.
-            writes.append((norm.running[0], 0, units, _with_bias(product.bias, units, mean)))
+            writes.append((norm.running[0], 0, units, _with_bias(wiring.bias, units, mean)))
             writes.append((norm.running[1], 0, units, std.square()))
         standard = (coming - mean[:, None]) / std[:, None]
         writes += _shifted(norm, units, standard, share)
         return writes
-    if product.bias is None:
+    bias = wiring.bias
+    if bias is None:
         # Of a number and its negative, one is above zero as often as is nearest to wanted.
         positive = (coming > 0).float().mean(dim=1)
         turned = (positive - share).abs() > (1 - positive - share).abs()
@@ -117,7 +118,10 @@ def _fresh(wiring: Wiring, units: Tensor, generator: torch.Generator, share: flo
         if bool((torch.where(turned, 1 - positive, positive) == 0).any()):
             raise Refused("The layer has no bias with which a new unit could be made to fire.")
         return writes
-    writes.append((product.bias, 0, units, -_quantile(coming, 1 - share)))
+    # One that is added after the product may have dimensions of one, to be broadcast.
+    dim = list(bias.shape).index(bias.numel())
+    shift = -_quantile(coming, 1 - share)
+    writes.append((bias, dim, units, shift.reshape(-1, *[1] * (bias.dim() - 1))))
     return writes
 
 
@@ -130,8 +134,8 @@ def _behind_a_norm(wiring: Wiring, units: Tensor, share: float) -> Writes:
     if len(wiring.norms) > 1 or norm.eps is None:
         raise Refused("Its units are normalised together, and a new one would change the others.")
     whole = wiring.product.without_bias()
-    if wiring.product.bias is not None:
-        whole = whole + wiring.product.bias.detach()[:, None]
+    if wiring.bias is not None:
+        whole = whole + wiring.bias.detach().flatten()[:, None]
     spread = (whole.var(dim=0, correction=0) + norm.eps).sqrt()
     standard = ((whole - whole.mean(dim=0)) / spread)[units]
     size = standard.std(dim=1, correction=0)
@@ -153,7 +157,7 @@ def _shifted(norm: Norm, units: Tensor, standard: Tensor, share: float) -> Write
 
 
 def _with_bias(bias: Tensor | None, units: Tensor, mean: Tensor) -> Tensor:
-    return mean if bias is None else mean + bias.detach()[units]
+    return mean if bias is None else mean + bias.detach().flatten()[units]
 
 
 def _quantile(numbers: Tensor, share: float) -> Tensor:

@@ -27,10 +27,10 @@ _MOVING = frozenset(
     "adaptive_max_pool3d pixel_shuffle interpolate upsample __get__".split()
 )
 # Calls that leave a zero a zero where it is, whatever else they are given.
-_KEEPING = frozenset(
-    "mul mul_ multiply __mul__ __imul__ __rmul__ div div_ __truediv__ dropout dropout_ dropout1d "
-    "dropout2d dropout3d feature_dropout contiguous clone to float double half bfloat16 type "
-    "type_as detach".split()
+_SCALING = frozenset("mul mul_ multiply __mul__ __imul__ __rmul__ div div_ __truediv__".split())
+_KEEPING = _SCALING | frozenset(
+    "dropout dropout_ dropout1d dropout2d dropout3d feature_dropout contiguous clone to float "
+    "double half bfloat16 type type_as detach".split()
 )
 _BIASING = frozenset("add add_ __add__ __radd__ __iadd__".split())
 # What tells of a tensor and is no computation.
@@ -78,10 +78,12 @@ class Reader:
 class Wiring:
     """One layer's, in one pass.
 
+    `bias` is added to each unit, by the product or after it; None if nothing that trains is.
     `obstacle` is why it is not all there is to know, a noun phrase; '' if it is.
     """
 
     product: Product
+    bias: Tensor | None = None
     norms: list[Norm] = field(default_factory=list)
     function: Call | None = None
     readers: list[Reader] = field(default_factory=list)
@@ -90,17 +92,23 @@ class Wiring:
 
 @dataclass(frozen=True)
 class _Trace:
-    """A tensor that carries a layer's units: along which dimension, and which is where, or -1."""
+    """A tensor that carries a layer's units: along which dimension, and which is where, or -1.
+
+    `before` says that they are still on their way to the function.
+    """
 
     wiring: Wiring
     axis: int
     units: Tensor
+    before: bool = True
     shift: Tensor | None = None
 
-    @property
-    def before(self) -> bool:
-        """Whether it is still on its way to the function."""
-        return self.wiring.function is None
+    def is_like(self, other: "_Trace", moving: bool) -> bool:
+        """Whether the units are as far as those of another trace, and, unless moving, in place."""
+        far = self.before == other.before and self.shift is other.shift
+        return far and (
+            moving or (self.axis == other.axis and torch.equal(self.units, other.units))
+        )
 
 
 @dataclass(frozen=True)
@@ -145,15 +153,23 @@ class Survey(TorchFunctionMode):
         return replace(found, obstacle=found.obstacle or self._missing(found))
 
     def _missing(self, wiring: Wiring) -> str:
-        if self._uses[id(wiring.product.leaf)] > 1:
+        if self._again(wiring.product.leaf):
             return "weights that are used more than once"
         if wiring.function is None:
             return "no function that is known"
         if not wiring.readers:
             return "no layer that reads it"
-        if any(self._uses[id(reader.product.leaf)] > 1 for reader in wiring.readers):
+        if any(self._again(reader.product.leaf) for reader in wiring.readers):
             return "a reader whose weights are used more than once"
+        shifted = (reader for reader in wiring.readers if reader.shift is not None)
+        shifts = [wiring.bias, *(reader.product.bias for reader in shifted)]
+        shifts += [at for norm in wiring.norms for at in (norm.weight, norm.bias)]
+        if any(at is not None and self._again(at) for at in shifts):
+            return "a shift that is used more than once"
         return ""
+
+    def _again(self, leaf: Tensor) -> bool:
+        return self._uses.get(id(leaf), 0) > 1
 
     def __torch_function__(
         self,
@@ -202,10 +218,13 @@ class Survey(TorchFunctionMode):
     ) -> None:
         if name == "__get__" and not isinstance(result, Tensor):
             return
-        for at in _tensors(args, kwargs):
-            if at.is_leaf and at.requires_grad and name != "__get__":
-                self._uses[id(at)] = self._uses.get(id(at), 0) + 1
-        if name in _MOVING:
+        if name != "__get__":
+            self._used(args, kwargs, result)
+        moving = name in _MOVING
+        for trace in met.traced:
+            if not all(at.is_like(trace, moving) for at in met.traced if at.wiring is trace.wiring):
+                trace.wiring.obstacle = trace.wiring.obstacle or "a mixture of a layer's own units"
+        if moving:
             for trace, dye in zip(met.traced, met.dyed, strict=True):
                 self._moved(trace, dye, result, name)
         else:
@@ -213,6 +232,15 @@ class Survey(TorchFunctionMode):
                 self._carried(trace, met, func, name, args, kwargs, result)
         if met.product is not None and self._wanted(met.product.leaf):
             self._begin(met.product, result)
+
+    def _used(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Count the uses of each leaf, by itself or as a view; to make a view is none."""
+        for at in _tensors(args, kwargs):
+            leaf = at if at.is_leaf else at._base
+            if leaf is None or not (leaf.is_leaf and leaf.requires_grad):
+                continue
+            if not (isinstance(result, Tensor) and result._base is leaf):
+                self._uses[id(leaf)] = self._uses.get(id(leaf), 0) + 1
 
     def _of(self, tensor: Tensor) -> list[_Trace]:
         entry = self._traces.get(id(tensor))
@@ -228,7 +256,9 @@ class Survey(TorchFunctionMode):
         known = self._wirings.get(id(product.leaf))
         if known is not None:
             return  # used again, which `_missing` tells
-        wiring = self._wirings[id(product.leaf)] = Wiring(product)
+        wiring = self._wirings[id(product.leaf)] = Wiring(product, product.bias)
+        if not (product.is_plain and product.is_stored):
+            wiring.obstacle = "a layer of an unusual kind"
         axis = product.axis % result.dim()
         units = torch.arange(result.shape[axis])
         self._add(result, _Trace(wiring, axis, units))
@@ -239,19 +269,20 @@ class Survey(TorchFunctionMode):
         self, func: Callable[..., Any], trace: _Trace, args: Any, kwargs: Mapping[str, Any]
     ) -> Any:
         """What the call makes of the channels' dyes."""
-        dyes = torch.cat([torch.zeros(1), _dyes(int(trace.units.max()) + 1)])[trace.units + 1]
 
         def dyed(value: Any) -> Any:
             if isinstance(value, list | tuple) and not isinstance(value, torch.Size):
                 return type(value)(map(dyed, value))
             if not isinstance(value, Tensor):
                 return value
-            if not any(at.wiring is trace.wiring for at in self._of(value)):
+            # Each by its own trace: the call may join halves of a layer in another order.
+            own = [at for at in self._of(value) if at.wiring is trace.wiring]
+            if not own:
                 carries = value.is_floating_point()
                 return torch.zeros(value.shape) if carries else value.detach()
             shape = [1] * value.dim()
-            shape[trace.axis] = len(dyes)
-            return dyes.reshape(shape).expand(value.shape).clone()
+            shape[own[0].axis] = len(own[0].units)
+            return _dyes(own[0].units).reshape(shape).expand(value.shape).clone()
 
         try:
             with torch.no_grad():
@@ -288,7 +319,7 @@ class Survey(TorchFunctionMode):
     ) -> None:
         wiring, call, product = trace.wiring, met.call, met.product
         if not isinstance(result, Tensor):
-            if isinstance(result, list | tuple):
+            if isinstance(result, list | tuple) or name == "__setitem__":
                 wiring.obstacle = wiring.obstacle or _words(name)
             return
         same = any(result.shape == at.shape for at in _tensors(args, kwargs) if self._of(at))
@@ -300,11 +331,17 @@ class Survey(TorchFunctionMode):
             eps = args[4] if len(args) > 4 else kwargs.get("eps", 1e-5)
             self._normalised(trace, args, kwargs, result, float(eps))
         elif call is not None and trace.before:
+            if wiring.function is not None:
+                wiring.obstacle = wiring.obstacle or "a second function"
             wiring.function = call
+            self._add(result, replace(trace, before=False))
+        elif name in _BIASING and trace.before and (bias := _bias(args, trace, result)) is not None:
+            if wiring.bias is not None or wiring.norms:
+                wiring.obstacle = wiring.obstacle or "a second shift of each unit"
+            wiring.bias = bias
             self._add(result, trace)
         elif same and (
-            name in _KEEPING
-            or (name in _BIASING and trace.before and _is_bias(args, trace))
+            (name in _KEEPING and not (name in _SCALING and trace.shift is not None))
             or (call is not None and _keeps_zero(call) and trace.shift is None)
         ):
             self._add(result, trace)
@@ -317,7 +354,7 @@ class Survey(TorchFunctionMode):
             wiring.obstacle = wiring.obstacle or "no function before the next layer"
         elif trace.axis != product.axis % product.input.dim():
             wiring.obstacle = wiring.obstacle or "an exchange of channels and positions"
-        elif not product.is_plain:
+        elif not (product.is_plain and product.is_stored):
             wiring.obstacle = wiring.obstacle or "a reader of an unusual kind"
         else:
             wiring.readers.append(Reader(product, trace.units, trace.shift))
@@ -344,8 +381,11 @@ class Survey(TorchFunctionMode):
         )
         units = len(trace.units)
         if not (
-            isinstance(weight, Tensor) and isinstance(bias, Tensor) and len(weight) == units
-        ) or not torch.equal(trace.units, torch.arange(units)):
+            isinstance(weight, Tensor) and isinstance(bias, Tensor) and weight.shape == (units,)
+        ) or not (
+            trace.axis == (1 if alone else result.dim() - 1)
+            and torch.equal(trace.units, torch.arange(units))
+        ):
             wiring.obstacle = wiring.obstacle or "a normalisation without a shift of each unit"
             return
         if trace.before:
@@ -353,6 +393,9 @@ class Survey(TorchFunctionMode):
             kept: Any = (mean, variance) if alone and known else None
             wiring.norms.append(Norm(weight, bias, kept, alone, eps))
             self._add(result, trace)
+        elif mean is not None and not (args[5] if len(args) > 5 else kwargs.get("training")):
+            # What it makes of a zero is no shift of its own alone.
+            wiring.obstacle = wiring.obstacle or "a normalisation behind the function that is fixed"
         else:
             self._add(result, replace(trace, shift=bias))
 
@@ -361,25 +404,30 @@ def _where(trace: _Trace, colours: Any) -> _Trace | None:
     """Where a layer's units are after a call that made `colours` of their dyes; None if mixed."""
     if not isinstance(colours, Tensor):
         return None
-    known = torch.cat([torch.zeros(1), _dyes(int(trace.units.max()) + 1)])
     for axis in sorted(range(colours.dim()), key=lambda at: at != trace.axis):
         rows = colours.movedim(axis, 0).flatten(1)
-        if rows.numel() and bool((rows == rows[:, :1]).all()):
-            matches = rows[:, :1] == known
-            if bool(matches.any(dim=1).all()):
-                return replace(trace, axis=axis, units=matches.float().argmax(dim=1) - 1)
+        if not rows.numel():
+            continue
+        units = (rows[:, 0].square().round() - 2).clamp(min=-1).long()
+        # A mean of many that are alike is not them to the last bit.
+        if torch.allclose(rows.double(), _dyes(units)[:, None], rtol=1e-9, atol=0):
+            return replace(trace, axis=axis, units=units)
     return None
 
 
-def _dyes(count: int) -> Tensor:
-    """A number for each channel; no mean of some is that of another, or next to none is."""
-    return torch.sqrt(torch.arange(count) + 2.0)
+def _dyes(units: Tensor) -> Tensor:
+    """A number for each unit, float64, and zero for -1; next to no mean of some is another's."""
+    return torch.where(units >= 0, torch.sqrt(units.double() + 2), 0.0)
 
 
-def _is_bias(args: tuple[Any, ...], trace: _Trace) -> bool:
-    """Whether what is added is a parameter with one number for each unit."""
-    tensors = [at for at in args if isinstance(at, Tensor)]
-    return any(at.is_leaf and at.numel() == len(trace.units) for at in tensors)
+def _bias(args: tuple[Any, ...], trace: _Trace, result: Tensor) -> Tensor | None:
+    """What is added, if it is a parameter with one number for each unit."""
+    axis = trace.axis - result.dim()
+    for at in args:
+        trained = isinstance(at, Tensor) and at.is_leaf and at.requires_grad
+        if trained and at.dim() >= -axis and at.shape[axis] == at.numel() == len(trace.units):
+            return at  # type: ignore[no-any-return]
+    return None
 
 
 def _keeps_zero(call: Call) -> bool:
