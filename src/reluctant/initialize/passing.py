@@ -197,6 +197,12 @@ class Product:
         """What would come out of some units with these weights, as (units, numbers)."""
         args, kwargs = list(self._args), dict(self._kwargs)
         weight = units_first.transpose(0, 1) if self._turned else units_first
+        # Autocast, under which they may differ in dtype, can be over.
+        x = self.input.to(weight.dtype)
+        if len(args) > self._first:
+            args[self._first] = x
+        else:
+            kwargs["input"] = x
         if len(args) > self._second:
             args[self._second] = weight
         else:
