@@ -114,6 +114,7 @@ def _fresh(wiring: Wiring, units: Tensor, generator: torch.Generator, share: flo
         # Of a number and its negative, one is above zero as often as is nearest to wanted.
         positive = (coming > 0).float().mean(dim=1)
         turned = (positive - share).abs() > (1 - positive - share).abs()
+        turned |= positive == 0  # as far from a half as always firing, and dead
         rows[turned] = -rows[turned]
         if bool((torch.where(turned, 1 - positive, positive) == 0).any()):
             raise Refused("The layer has no bias with which a new unit could be made to fire.")
