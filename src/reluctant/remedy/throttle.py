@@ -35,11 +35,12 @@ class Throttle:
             rate.clone() if isinstance(rate, Tensor) else rate for rate in rates
         ]
         factor = self._factors[optimizer]
-        for group in optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].mul_(factor)  # a captured step reads it where it is
+        for group, rate in zip(optimizer.param_groups, self._before[optimizer], strict=True):
+            if isinstance(rate, Tensor):
+                # A captured step reads it where it is; groups may share it.
+                group["lr"].copy_(rate * factor)
             else:
-                group["lr"] = group["lr"] * factor
+                group["lr"] = rate * factor
 
     def _put_back(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         for group, rate in zip(
