@@ -35,11 +35,9 @@ class Snapshot:
     @property
     def size(self) -> int:
         """Bytes that it keeps."""
-        kept = [copy for _, copy in self._tensors]
-        for _, states in self._states:
-            for state in states.values():
-                kept += [value for value in state.values() if isinstance(value, Tensor)]
-        return sum(at.numel() * at.element_size() for at in kept)
+        return _size([copy for _, copy in self._tensors]) + _size(
+            [state for _, states in self._states for state in states.values()]
+        )
 
     def restore(self) -> None:
         """Put it all back, in place; it can be done again."""
@@ -54,7 +52,18 @@ class Snapshot:
                     optimizer.state[parameter] = _copy(state)
 
 
-def _copy(state: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()
-    }
+def _copy(kept: Any) -> Any:
+    """Whatever it is in: LBFGS adds to lists of tensors."""
+    if isinstance(kept, Tensor):
+        return kept.clone()
+    if isinstance(kept, dict):
+        return {name: _copy(value) for name, value in kept.items()}
+    return [_copy(value) for value in kept] if isinstance(kept, list) else kept
+
+
+def _size(kept: Any) -> int:
+    if isinstance(kept, Tensor):
+        return kept.numel() * kept.element_size()
+    if isinstance(kept, dict):
+        return _size(list(kept.values()))
+    return sum(map(_size, kept)) if isinstance(kept, list) else 0
