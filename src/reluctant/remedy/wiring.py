@@ -423,6 +423,8 @@ def _dyes(units: Tensor) -> Tensor:
 def _bias(args: tuple[Any, ...], trace: _Trace, result: Tensor) -> Tensor | None:
     """What is added, if it is a parameter with one number for each unit."""
     axis = trace.axis - result.dim()
+    if not torch.equal(trace.units, torch.arange(len(trace.units))):
+        return None
     for at in args:
         trained = isinstance(at, Tensor) and at.is_leaf and at.requires_grad
         if trained and at.dim() >= -axis and at.shape[axis] == at.numel() == len(trace.units):
