@@ -106,6 +106,11 @@ def two_shifts(net: Net, x: Tensor) -> Tensor:
     return net.out(F.relu(net.one(x) + net.two.bias))
 
 
+def shifted_in_another_order(net: Net, x: Tensor) -> Tensor:
+    x = F.linear(x, net.one.weight)[:, torch.arange(11, -1, -1)]
+    return net.out(F.relu(x + net.one.bias))
+
+
 def frozen_reader(net: Net, x: Tensor) -> Tensor:
     return F.linear(F.relu(net.one(x)), net.out.weight.detach())
 
@@ -172,6 +177,9 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         "a normalisation behind the function that is fixed",
     ),
     "two shifts": (lambda: Net(two_shifts), ROWS, "a second shift of each unit"),
+    "shifted in another order": (
+        lambda: Net(shifted_in_another_order), ROWS, "an addition of two branches"
+    ),
     "frozen reader": (lambda: Net(frozen_reader), ROWS, "what linear does"),
     "reshaped reader": (
         lambda: Net(reshaped_reader, flat=nn.Linear(48, 3)), ROWS, "a reader of an unusual kind"
