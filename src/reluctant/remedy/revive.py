@@ -23,6 +23,9 @@ from reluctant.remedy.wiring import Norm, Reader, Wiring
 # initialisation does.
 SHARE = 0.5
 
+# A function that comes near to zero, and not to it, is off where it gives no more than this.
+OFF = 1e-2
+
 # What varies by less than this, where a layer's units together vary by one, is the same each time.
 VARIES = 1e-3
 
@@ -49,7 +52,8 @@ def plan(
 
     Args:
         wiring: the layer's.
-        units: (n,) the numbers of the dead.
+        units: (n,) the numbers of the dead. One that gives something in the pass is left alone:
+            it lives, or it is stuck at the other end, as at six.
         generator: for the fresh weights.
         share: of the inputs, on which each is to fire.
 
@@ -63,6 +67,9 @@ def plan(
     if not call.activation.switches_off:
         raise Refused(f"A unit of {call.activation.name} is never off, and its output is used.")
     with torch.no_grad():
+        units = units[(_given(wiring, units).abs() <= OFF).all(dim=1)]
+        if not len(units):
+            raise Refused("None of the units is off on all inputs of the pass.")
         if any(not norm.alone for norm in wiring.norms):
             into = _behind_a_norm(wiring, units, share)
         else:
@@ -81,6 +88,20 @@ def apply(revival: Revival, trained_by: Callable[[Tensor], Iterable[Optimizer]])
 
 
 Writes = list[tuple[Tensor, int, Tensor, Tensor]]
+
+
+def _given(wiring: Wiring, units: Tensor) -> Tensor:
+    """(n, N): what the units give on the inputs of the pass."""
+    call, whole = wiring.function, wiring.product.without_bias()
+    assert call is not None
+    if wiring.bias is not None:
+        whole = whole + wiring.bias.detach().flatten()[:, None]
+    for norm in wiring.norms:
+        along = 1 if norm.alone else 0
+        variance, mean = torch.var_mean(whole, along, correction=0, keepdim=True)
+        whole = (whole - mean) / (variance + (norm.eps or 1e-5)).sqrt()
+        whole = whole * norm.weight.detach()[:, None] + norm.bias.detach()[:, None]
+    return call.activation(whole[units], **call.parameters)
 
 
 def _fresh(wiring: Wiring, units: Tensor, generator: torch.Generator, share: float) -> Writes:
