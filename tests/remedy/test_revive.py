@@ -37,6 +37,11 @@ def outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
     return found
 
 
+def kill(layer: nn.Module, value: float = -100.0) -> None:
+    with torch.no_grad():
+        layer.get_parameter("bias")[DEAD] = value
+
+
 def check_same(found: list[Tensor], expected: list[Tensor], moves: bool) -> None:
     """To the last bit, but where a constant has moved into a bias."""
     for one, other in zip(found, expected, strict=True):
@@ -135,15 +140,16 @@ def test_a_shift_before_a_convolution_is_refused() -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 12, 3), nn.ReLU(), nn.BatchNorm2d(12), nn.Conv2d(12, 2, 3, padding=1)
     )
+    kill(model[0])
     wiring = surveyed(model, torch.randn(4, 3, 8, 8), model[0].weight)
     with pytest.raises(Refused, match="shifts the unit, and it is read"):
         revive.plan(wiring, DEAD, torch.Generator())
 
 
-@pytest.mark.parametrize("value", [0.0, float("nan")])
-def test_where_nothing_comes_in_nothing_is_revived(value: float) -> None:
+def test_where_nothing_comes_in_nothing_is_revived() -> None:
     model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))
-    wiring = surveyed(model, torch.full(ROWS, value), model[0].weight)
+    kill(model[0])
+    wiring = surveyed(model, torch.zeros(ROWS), model[0].weight)
     with pytest.raises(Refused, match="Nothing comes in"):
         revive.plan(wiring, DEAD, torch.Generator())
 
@@ -152,44 +158,67 @@ def test_units_that_a_normalisation_makes_constant_are_refused() -> None:
     model = nn.Sequential(nn.Linear(6, 12), nn.LayerNorm(12), nn.ReLU(), nn.Linear(12, 3))
     with torch.no_grad():
         model[0].weight.zero_()
+    kill(model[1])
     wiring = surveyed(model, torch.randn(ROWS), model[0].weight)
     with pytest.raises(Refused, match="the same on all inputs"):
         revive.plan(wiring, DEAD, torch.Generator())
 
 
+@pytest.mark.parametrize(
+    ("function", "value"),
+    [(nn.ReLU(), 0.0), (nn.ReLU6(), 100.0), (nn.LeakyReLU(), -100.0), (nn.PReLU(), -100.0)],
+)
+def test_units_that_are_not_off_are_refused(function: nn.Module, value: float) -> None:
+    """They live, are stuck at the other end, or are never off."""
+    model = nn.Sequential(nn.Linear(6, 12), function, nn.Linear(12, 3))
+    kill(model[0], value)
+    wiring = surveyed(model, torch.randn(ROWS), model[0].weight)
+    with pytest.raises(Refused, match="None of the units is off"):
+        revive.plan(wiring, DEAD, torch.Generator())
+
+
+def test_units_that_live_are_left_alone(case: Case) -> None:
+    """Only those of which it is wrongly said that they are dead."""
+    dead = DEAD[:2].tolist()
+    model, x = case.made(dead)
+    firing = case.firing(model, x)
+    plan = planned(case, model, x)
+    before = outputs(model, x)
+    revive.apply(plan, lambda tensor: ())
+    check_same(outputs(model, x), before, case.moves)
+    changed = case.firing(model, x) != firing
+    assert changed.nonzero().flatten().tolist() == dead
+
+
 # -- other circumstances ----------------------------------------------------------------------
 
 
-def test_without_a_bias_units_fire_on_what_they_can() -> None:
-    """On data on both sides of zero that is half of it."""
-    model = nn.Sequential(nn.Linear(6, 12, bias=False), nn.ReLU(), nn.Linear(12, 3))
-    x = torch.randn(256, 6)
-    wiring = surveyed(model, x, model[0].weight)
-    revive.apply(revive.plan(wiring, DEAD, torch.Generator()), lambda tensor: ())
-    fires = (model[0](x) > 0).float().mean(dim=0)[DEAD]
-    assert ((fires > 0.3) & (fires < 0.7)).all()
-
-
-def test_without_a_bias_units_fire_always_rather_than_never() -> None:
+@pytest.mark.parametrize("positive", [False, True])
+def test_without_a_bias_units_fire_on_what_they_can(positive: bool) -> None:
+    """On data on both sides of zero that is half of it; always, if the choice is all or nothing."""
     model = nn.Sequential(nn.Linear(1, 12, bias=False), nn.ReLU(), nn.Linear(12, 3))
-    x = torch.rand(64, 1) + 1
+    with torch.no_grad():
+        model[0].weight[DEAD] = 0
+    x = torch.rand(64, 1) + 1 if positive else torch.linspace(-1, 1, 64)[:, None]
     wiring = surveyed(model, x, model[0].weight)
     revive.apply(revive.plan(wiring, DEAD, torch.Generator()), lambda tensor: ())
-    assert (model[0](x)[:, DEAD] > 0).all()
+    fires = (model[0](x)[:, DEAD] > 0).float().mean(dim=0)
+    assert torch.equal(fires, torch.full((len(DEAD),), 1.0 if positive else 0.5))
 
 
 def test_without_a_bias_units_that_would_never_fire_are_refused() -> None:
     model = nn.Sequential(nn.Linear(1, 12, bias=False), nn.ReLU(), nn.Linear(12, 3))
+    with torch.no_grad():
+        model[0].weight[DEAD] = -1
     wiring = surveyed(model, torch.rand(64, 1) + 1, model[0].weight)
     with pytest.raises(Refused, match="no bias"):
-        revive.plan(wiring, DEAD, torch.Generator(), 0.0)
+        revive.plan(wiring, DEAD, torch.Generator(), share=0.0)
 
 
 def test_under_autocast_the_plan_is_made_outside_of_it() -> None:
     torch.manual_seed(0)
     model, x = Functional(), torch.randn(ROWS)
-    with torch.no_grad():
-        model.two.bias[DEAD] = -100
+    kill(model.two)
     survey = Survey(lambda leaf: leaf is model.two.weight)
     with torch.autocast("cpu", dtype=torch.bfloat16), survey:
         model(x)
