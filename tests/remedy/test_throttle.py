@@ -127,6 +127,20 @@ def test_a_step_with_a_closure_is_slowed(make: Callable[..., Optimizer]) -> None
     assert slowed.param_groups[0]["lr"] == RATE
 
 
+def test_a_step_that_fails_slows_down_no_other() -> None:
+    throttle, slowed = Throttle(), optimizer()
+    throttle.set(slowed, 0.5)
+
+    def closure() -> float:
+        raise MemoryError
+
+    for _ in range(3):
+        with pytest.raises(MemoryError):
+            slowed.step(closure)
+    assert moved(slowed) == pytest.approx([0.5 * RATE] * 2, rel=1e-5)
+    assert slowed.param_groups[0]["lr"] == RATE
+
+
 def test_it_keeps_no_optimizer_alive() -> None:
     throttle, slowed = Throttle(), optimizer()
     throttle.set(slowed, 0.5)

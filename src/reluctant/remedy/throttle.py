@@ -30,6 +30,8 @@ class Throttle:
         self._factors[optimizer] = factor
 
     def _slow(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        # The last step may have raised, and the script gone on.
+        self._put_back(optimizer, args, kwargs)
         rates = [group["lr"] for group in optimizer.param_groups]
         self._before[optimizer] = [
             rate.clone() if isinstance(rate, Tensor) else rate for rate in rates
