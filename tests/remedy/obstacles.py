@@ -206,6 +206,14 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         IMAGES,
         "a normalisation without a shift of each unit",
     ),
+    "normalised in groups": (
+        lambda: Net(
+            all_normalised, one=nn.Conv2d(6, 12, 1), norm=nn.GroupNorm(3, 12),
+            out=nn.Conv2d(12, 2, 1),
+        ),
+        IMAGES,
+        "a normalisation over several channels",
+    ),
     "exchanged": (
         lambda: Net(exchanged, row=nn.Linear(1, 3)), ROWS, "an exchange of channels and positions"
     ),

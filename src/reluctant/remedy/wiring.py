@@ -39,8 +39,8 @@ _ASKING = frozenset("size dim numel stride is_contiguous data_ptr get_device".sp
 _WORDS = {
     **dict.fromkeys(_BIASING, "an addition of two branches"),
     "layer_norm": "a normalisation over channels behind the function",
-    "group_norm": "a normalisation over channels behind the function",
-    "rms_norm": "a normalisation over channels behind the function",
+    "group_norm": "a normalisation over several channels",
+    "rms_norm": "a normalisation over several channels",
     "scaled_dot_product_attention": "attention",
     "multi_head_attention_forward": "attention",
 }
@@ -279,7 +279,7 @@ class Survey(TorchFunctionMode):
             own = [at for at in self._of(value) if at.wiring is trace.wiring]
             if not own:
                 carries = value.is_floating_point()
-                return torch.zeros(value.shape) if carries else value.detach()
+                return torch.zeros(value.shape) if carries else value.detach().cpu()
             shape = [1] * value.dim()
             shape[own[0].axis] = len(own[0].units)
             return _dyes(own[0].units).reshape(shape).expand(value.shape).clone()
