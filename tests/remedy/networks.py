@@ -194,6 +194,10 @@ CASES: dict[str, Case] = {
     ),
     "block": Case(Block, IMAGES, "one.weight", "one.bias", function=1, axis=1),
     "feed-forward": Case(FeedForward, WORDS, "wide.weight", "wide.bias"),
+    "encoder layer": Case(
+        lambda: nn.TransformerEncoderLayer(6, 2, 12, dropout=0.0, batch_first=True),
+        WORDS, "linear1.weight", "linear1.bias",
+    ),
     "gated": Case(Gated, ROWS, "gate.weight", "gate.bias"),
     "layer normalisation": Case(
         lambda: nn.Sequential(
