@@ -126,7 +126,7 @@ def planned(net: Parts, network: list[tuple[str, int, int]], x: Tensor, place: i
     survey = Survey(lambda leaf: leaf is weight)
     with survey:
         for at in computed(net, network, x):
-            at.square().sum()
+            (at - 1).square().sum()  # the square alone would be a penalty's
     wiring = survey.wiring(weight)
     assert wiring is not None
     return revive.plan(wiring, DEAD, torch.Generator())

@@ -225,7 +225,7 @@ def test_under_autocast_the_plan_is_made_outside_of_it() -> None:
     wiring = survey.wiring(model.two.weight)
     assert wiring is not None
     before = model(x)
-    revive.apply(revive.plan(wiring, DEAD, torch.Generator()), lambda tensor: ())
+    revive.apply(revive.plan(wiring, DEAD, torch.Generator(), 0.5), lambda tensor: ())
     assert torch.equal(model(x), before)
     fires = (model.two(F.relu(model.one(x))) > 0).float().mean(dim=0)[DEAD]
     torch.testing.assert_close(fires, torch.full_like(fires, 0.5), rtol=0, atol=0.05)

@@ -1,6 +1,7 @@
 """Looks at a run as it goes on, has it treated where an error stays, and sees what came of it."""
 
 import sys
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -11,11 +12,12 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from reluctant.diagnosis import diagnose
+from reluctant.diagnosis.progress import FEW_STEPS
 from reluctant.healing.operations import Operations, State
 from reluctant.healing.outlook import falls, limit, reached, untaught
 from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer
-from reluctant.record.finding import Diagnosis, Finding
+from reluctant.record.finding import Diagnosis, Finding, Severity
 from reluctant.record.observation import Observation
 from reluctant.record.reader import load
 from reluctant.record.run import Intervention
@@ -39,7 +41,7 @@ MOST_ATTEMPTS = 3
 # Steps after which a run, or what became of a remedy, is first looked at, and by how much later
 # each further look is.
 FIRST_LOOK = 8
-LATER = 1.3
+LATER = 1.2
 
 # A finding must be there in two looks, one after another. What is not finite need not wait.
 AT_ONCE = "non-finite"
@@ -48,8 +50,8 @@ AT_ONCE = "non-finite"
 JUDGED_AFTER = 24
 PATIENCE = 96
 
-# So many losses before a remedy tell how things stood.
-BEFORE = 16
+# Samples are this share of the steps so far apart, at most.
+APART = 8
 
 _STRENGTHENED = frozenset("roll-back slow-down speed-up".split())
 
@@ -82,7 +84,7 @@ class Healer:
         self._remedies = frozenset(remedies)
         self._operations = Operations(observer, seed, self._give_up)
         self._initial: Snapshot | None = None
-        self._good: Snapshot | None = None
+        self._good: deque[Snapshot] = deque(maxlen=2)
         self._first = 0  # the sample with which the window begins
         self._origin = 0  # and its step
         self._next = FIRST_LOOK
@@ -111,7 +113,7 @@ class Healer:
         """An optimizer is about to step: nothing has changed yet, or a pass of ours is over."""
         try:
             if self._initial is None:
-                self._initial = self._good = self._operations.snapshot()
+                self._initial = self._operations.snapshot()
             self._operations.stepping(optimizer)
         except Exception as error:
             self._give_up(error)
@@ -138,15 +140,22 @@ class Healer:
         diagnosis = diagnose(run)
         if self._treated is not None and not self._judge(self._treated, diagnosis, age):
             return
-        found = [at for at in diagnosis.findings if is_grave(at)]
-        lasting = [at for at in found if at.slug == AT_ONCE or _place(at) in self._suspects]
         before, self._untaught = self._untaught, untaught(run)
+        late = self._untaught and age >= FEW_STEPS
+        found = [at for at in diagnosis.findings if is_grave(at, late)]
+        lasting = [at for at in found if at.slug == AT_ONCE or _place(at) in self._suspects]
         anew = self._untaught and (before or any(at.slug == AT_ONCE for at in found))
         self._suspects = {
             _place(at) for at in diagnosis.findings if at in found or is_of_making(at)
         }
         if diagnosis.verdict == "healthy" and self._losses and isfinite(self._losses[-1][1]):
-            self._good = self._operations.snapshot()
+            self._keep(self._operations.snapshot())
+        if anew and lasting:
+            # How the network was made is behind what became of it, unless its steps were too long.
+            made = [at for at in diagnosis.findings if _is_ill_made(at)]
+            if any(at.slug == "learning-rate-too-high" for at in diagnosis.findings):
+                made = []
+            lasting = [*made, *(at for at in lasting if at not in made)]
         if self._count < MOST_INTERVENTIONS and not any(map(is_of_the_script, found)):
             self._treat(lasting, diagnosis, anew)
 
@@ -194,11 +203,16 @@ class Healer:
             self._anew()
 
     def _last_good(self, finding: Finding) -> Snapshot | None:
-        """The last state that was kept before what was found began."""
-        step = self._origin + (finding.first_step or 0)
-        if self._good is not None and self._good.step <= step:
-            return self._good
-        return self._initial
+        """The last state that was kept before what was found began.
+
+        What was found began between the sample that tells of it and the one before.
+        """
+        step = self._origin + (finding.first_step or 0) / (1 + 1 / APART)
+        return next((at for at in reversed(self._good) if at.step <= step), self._initial)
+
+    def _keep(self, snapshot: Snapshot | None) -> None:
+        if snapshot is not None:
+            self._good.append(snapshot)
 
     # -- judging -------------------------------------------------------------------------------
 
@@ -207,7 +221,8 @@ class Healer:
         self._count += 1
         intervention = self._intervention(proposal)
         self._observer.intervened(intervention)
-        losses = [loss for _, loss in self._losses[-BEFORE:]]
+        since = (self._origin + self._observer.clock.steps) / 2
+        losses = [loss for step, loss in self._losses if step >= since]
         state = self._operations.state()
         self._treated = Treated(proposal, intervention, state, limit(losses))
 
@@ -257,6 +272,10 @@ class Healer:
 
     def _refused(self, proposal: Proposal, why: Refused) -> None:
         self._observer.intervened(replace(self._intervention(proposal), kept=False, text=str(why)))
+
+
+def _is_ill_made(finding: Finding) -> bool:
+    return is_of_making(finding) and finding.severity > Severity.NOTE
 
 
 def _place(finding: Finding) -> tuple[str, str | None]:

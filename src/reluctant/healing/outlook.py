@@ -7,8 +7,7 @@ from statistics import fmean, median
 from reluctant.diagnosis.progress import FALL, Progress
 from reluctant.record.run import Run
 
-# A loss that is higher than before by so many of its own deviations, and by this share, is worse.
-DEVIATIONS = 3.0
+# A loss that is higher by no more than this share is not worse.
 WORSE = 0.05
 
 # What is expected may be better than a line through the logarithms says by so many of the
@@ -28,13 +27,12 @@ def untaught(run: Run) -> bool:
     known = [(at.step, at.loss) for at in run.samples if at.loss is not None]
     if len(known) < 3 or not all(isfinite(loss) for _, loss in known):
         return True
+    first = median(loss for _, loss in known[:3])
     low = median(loss for _, loss in known[-max(3, len(known) // 5) :])
-    goal = (1 - FALL) * median(loss for _, loss in known[:3])
-    if progress.excess is not None and low > 0:
-        goal = (1 - FALL) * low / progress.excess
-    if low <= goal or goal <= 0:
-        return low > goal
-    return expected(known, 2 * known[-1][0]) > goal
+    if progress.excess is None or progress.excess <= 1 + FALL or low <= 0:
+        constant = first if progress.excess is None else min(first, low / progress.excess)
+        return low > constant - FALL * abs(constant)
+    return expected(known, 2 * known[-1][0]) > (1 - FALL) * low / progress.excess
 
 
 def expected(known: Sequence[tuple[int, float]], step: int) -> float:
@@ -58,13 +56,13 @@ def expected(known: Sequence[tuple[int, float]], step: int) -> float:
 
 
 def limit(losses: Sequence[float]) -> float:
-    """The highest loss that is no worse than these, the last before a remedy."""
-    finite = [loss for loss in losses if isfinite(loss)]
-    if not finite or len(finite) < len(losses):
+    """The highest loss that is no worse than these, the last before a remedy.
+
+    Losses come and go, as batches and tasks do: no worse is what is no higher than the highest.
+    """
+    if not losses or not all(map(isfinite, losses)):
         return inf
-    middle = median(finite)
-    spread = median(abs(loss - middle) for loss in finite)
-    return middle + DEVIATIONS * 1.5 * spread + WORSE * abs(middle)
+    return max(losses) + WORSE * abs(max(losses))
 
 
 def reached(losses: Sequence[float]) -> float:

@@ -40,13 +40,19 @@ class Schedule:
         budget: share of the run's wall time that observation may take.
         every: observe every so many steps instead, whatever it costs.
         grace: seconds that observation may cost before the budget binds.
+        apart: while it does not, each sample is a share of 1 / `apart` of the steps after the last.
     """
 
     def __init__(
-        self, budget: float = 0.01, every: int | None = None, grace: float = GRACE_SECONDS
+        self,
+        budget: float = 0.01,
+        every: int | None = None,
+        grace: float = GRACE_SECONDS,
+        apart: int = 4,
     ) -> None:
         self.budget = budget
         self._grace = grace
+        self._apart = apart
         self.every = every
         self.spent = 0.0
         self._last = 0
@@ -89,9 +95,9 @@ class Schedule:
         expected -= self._forgiven
         if expected <= self._grace / 2 and step < DENSE_STEPS:
             return True
-        further = step >= last + max(2, last // 4)
+        further = step >= last + max(2, last // self._apart)
         if expected <= self._grace and further:
-            # A quarter further on each time: with what is left of the grace the samples keep
+            # A share further on each time: with what is left of the grace the samples keep
             # pace with the run, so that its end is seen as well as its start.
             return True
         # Where few samples can be afforded, still each power of two: what happens at step 4
@@ -117,7 +123,7 @@ class Schedule:
         last, step = self._last - self._origin, step - self._origin
         expected -= self._forgiven
         if expected <= self._grace:
-            steps = min(steps, last + max(2, last // 4) - step)
+            steps = min(steps, last + max(2, last // self._apart) - step)
         if expected <= START_SECONDS:
             steps = min(steps, (1 << step.bit_length()) - step)
         return int(min(max(1, steps), LONGEST_SLEEP))

@@ -23,7 +23,7 @@ from reluctant import __version__
 from reluctant.errors import FolderNotWritable, RecordNotWritten, ReluctantError
 from reluctant.observe import guard, ranks
 from reluctant.observe.imports import after_import
-from reluctant.observe.schedule import GRACE_SECONDS, Schedule
+from reluctant.observe.schedule import Schedule
 from reluctant.record import folder, schema
 from reluctant.record.info import RunInfo
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from reluctant.record.observation import Observation
 
 # Whoever is to act on what is seen wants to see it soon.
-GRACE_ATTENDED = 1.0
+GRACE_ATTENDED, APART_ATTENDED = 2.0, 16
 
 
 class Session:
@@ -202,8 +202,9 @@ class Session:
 
     def _schedule(self, path: Path) -> Schedule:
         if ranks.size() == 1:
-            grace = GRACE_SECONDS if self._attend is None else GRACE_ATTENDED
-            return Schedule(self._budget, self._every, grace)
+            if self._attend is None:
+                return Schedule(self._budget, self._every)
+            return Schedule(self._budget, self._every, GRACE_ATTENDED, APART_ATTENDED)
         board = path / f".steps-{ranks.machine()}"
         return ranks.Announced(board, ranks.first_here(), self._budget, self._every)
 

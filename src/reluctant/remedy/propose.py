@@ -35,10 +35,9 @@ class Proposal:
 _LADDER: dict[tuple[str, str], tuple[str, ...]] = {
     ("dead-units", "born-dead"): ("rescale", "revive"),
     ("dead-units", "killed-by-step"): ("roll-back", "revive"),
-    ("dead-units", "drifted"): ("revive", "slow-down"),
+    ("dead-units", "drifted"): ("revive",),
     ("saturated-units", "born-dead"): ("rescale",),
     ("saturated-units", "killed-by-step"): ("roll-back",),
-    ("saturated-units", "drifted"): ("slow-down",),
     ("vanishing-gradient", "saturating-activation"): ("rescale",),
     ("vanishing-gradient", "weight-scale"): ("rescale",),
     ("vanishing-gradient", "depth"): ("rescale",),
@@ -68,12 +67,17 @@ def is_of_making(finding: Finding) -> bool:
     return finding.slug in _OF_MAKING or finding.cause.slug == "born-dead"
 
 
-def is_grave(finding: Finding) -> bool:
-    """Whether something is to be done about it."""
+def is_grave(finding: Finding, untaught: bool) -> bool:
+    """Whether something is to be done about it; `untaught` if nothing has been learnt for long.
+
+    What has not kept a network from learning is a warning, and may be left alone.
+    """
+    if finding.severity < Severity.WARNING:
+        return False
     pair = finding.slug, finding.cause.slug
-    return finding.severity >= Severity.ERROR or (
-        finding.severity == Severity.WARNING and pair in _WORTH_A_TRY
-    )
+    if finding.severity >= Severity.ERROR or pair in _WORTH_A_TRY:
+        return True
+    return untaught and finding.slug == "learning-rate-too-high"
 
 
 def opposes(finding: Finding, remedy: str) -> bool:

@@ -20,8 +20,10 @@ from reluctant.remedy.refusal import Refused
 from reluctant.remedy.wiring import Norm, Reader, Wiring
 
 # A unit that fires on half of the inputs passes half of the gradient, as one of a sound
-# initialisation does.
-SHARE = 0.5
+# initialisation does. More than that is no unit's that has something to tell.
+MOST_SHARE = 0.5
+# And on less than this share a layer's units that live are no example.
+LEAST_SHARE = 0.02
 
 # A function that comes near to zero, and not to it, is off where it gives no more than this.
 OFF = 1e-2
@@ -46,7 +48,7 @@ class Revival:
 
 
 def plan(
-    wiring: Wiring, units: Tensor, generator: torch.Generator, share: float = SHARE
+    wiring: Wiring, units: Tensor, generator: torch.Generator, share: float | None = None
 ) -> Revival:
     """How to revive some units of a layer, on the inputs that it had in the pass that was followed.
 
@@ -55,7 +57,8 @@ def plan(
         units: (n,) the numbers of the dead. One that gives something in the pass is left alone:
             it lives, or it is stuck at the other end, as at six.
         generator: for the fresh weights.
-        share: of the inputs, on which each is to fire.
+        share: of the inputs, on which each is to fire; None for what the living units of the layer
+            are used to, as in a sparse one.
 
     Raises:
         Refused: the units cannot be brought back without changing what the network computes.
@@ -67,9 +70,11 @@ def plan(
     if not call.activation.switches_off:
         raise Refused(f"A unit of {call.activation.name} is never off, and its output is used.")
     with torch.no_grad():
-        units = units[(_given(wiring, units).abs() <= OFF).all(dim=1)]
+        firing = (_given(wiring).abs() > OFF).float().mean(dim=1)
+        units = units[firing[units] == 0]
         if not len(units):
             raise Refused("None of the units is off on all inputs of the pass.")
+        share = _usual(firing) if share is None else share
         if any(not norm.alone for norm in wiring.norms):
             into = _behind_a_norm(wiring, units, share)
         else:
@@ -90,8 +95,15 @@ def apply(revival: Revival, trained_by: Callable[[Tensor], Iterable[Optimizer]])
 Writes = list[tuple[Tensor, int, Tensor, Tensor]]
 
 
-def _given(wiring: Wiring, units: Tensor) -> Tensor:
-    """(n, N): what the units give on the inputs of the pass."""
+def _usual(firing: Tensor) -> float:
+    """On which share of the inputs the median of the units fires that live."""
+    living = firing[firing > 0]
+    usual = float(living.median()) if len(living) else MOST_SHARE
+    return min(max(usual, LEAST_SHARE), MOST_SHARE)
+
+
+def _given(wiring: Wiring) -> Tensor:
+    """(U, N): what the units give on the inputs of the pass."""
     call, whole = wiring.function, wiring.product.without_bias()
     assert call is not None
     if wiring.bias is not None:
@@ -101,7 +113,7 @@ def _given(wiring: Wiring, units: Tensor) -> Tensor:
         variance, mean = torch.var_mean(whole, along, correction=0, keepdim=True)
         whole = (whole - mean) / (variance + (norm.eps or 1e-5)).sqrt()
         whole = whole * norm.weight.detach()[:, None] + norm.bias.detach()[:, None]
-    return call.activation(whole[units], **call.parameters)
+    return call.activation(whole, **call.parameters)
 
 
 def _fresh(wiring: Wiring, units: Tensor, generator: torch.Generator, share: float) -> Writes:

@@ -33,6 +33,9 @@ _KEEPING = _SCALING | frozenset(
     "double half bfloat16 type type_as detach".split()
 )
 _BIASING = frozenset("add add_ __add__ __radd__ __iadd__".split())
+# Calls by which a penalty on activations is made: what comes to one number in the end, and goes
+# nowhere but into a loss, is nothing that the network computes.
+_SUMMING = frozenset("abs square pow sqrt sum mean norm vector_norm amax max".split())
 # What tells of a tensor and is no computation.
 _ASKING = frozenset("size dim numel stride is_contiguous data_ptr get_device".split())
 
@@ -138,6 +141,8 @@ class Survey(TorchFunctionMode):
         # By the tensor's id; the tensor is kept so that the id stays its own.
         self._traces: dict[int, tuple[Tensor, list[_Trace]]] = {}
         self._uses: dict[int, int] = {}
+        # What penalties are made of, by the tensor's id.
+        self._sums: dict[int, tuple[Tensor, list[Wiring]]] = {}
 
     def wiring(self, weight: Tensor) -> Wiring | None:
         """Of the layer with this weight; None if the pass did not come by it.
@@ -220,6 +225,7 @@ class Survey(TorchFunctionMode):
             return
         if name != "__get__":
             self._used(args, kwargs, result)
+        self._summed(name, args, kwargs, result)
         moving = name in _MOVING
         for trace in met.traced:
             if not all(at.is_like(trace, moving) for at in met.traced if at.wiring is trace.wiring):
@@ -301,7 +307,7 @@ class Survey(TorchFunctionMode):
                 continue
             moved = _where(trace, colours)
             if moved is None:
-                trace.wiring.obstacle = trace.wiring.obstacle or _words(name)
+                self._ends(trace.wiring, name, one)
             elif bool((moved.units >= 0).any()):
                 self._add(one, moved)
 
@@ -346,7 +352,28 @@ class Survey(TorchFunctionMode):
         ):
             self._add(result, trace)
         else:
+            self._ends(wiring, name, result)
+
+    def _ends(self, wiring: Wiring, name: str, result: Tensor) -> None:
+        """A call after which the units are no longer told apart: it may be a penalty's."""
+        if name in _SUMMING:
+            self._sums.setdefault(id(result), (result, []))[1].append(wiring)
+        else:
             wiring.obstacle = wiring.obstacle or _words(name)
+
+    def _summed(
+        self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any
+    ) -> None:
+        """Follow what may be a penalty until it is one number, and see that it stays one."""
+        if not self._sums or not isinstance(result, Tensor):
+            return
+        for at in _tensors(args, kwargs):
+            _, wirings = self._sums.get(id(at), (at, []))
+            for wiring in wirings:
+                if name in _SUMMING or result.numel() == 1:
+                    self._sums.setdefault(id(result), (result, []))[1].append(wiring)
+                else:
+                    wiring.obstacle = wiring.obstacle or _words(name)
 
     def _read(self, trace: _Trace, product: Product) -> None:
         wiring = trace.wiring
