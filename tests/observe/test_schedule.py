@@ -218,3 +218,25 @@ def test_a_long_run_is_given_at_least_half_of_what_it_pays_for(
     close = [after - before <= APART * after + LONGEST_SLEEP for before, after in late]
     assert half or (len(close) > 50 and all(close))
     assert taken(schedule, steps) <= 2 * 0.01 * elapsed
+
+
+def test_what_begins_anew_is_observed_as_closely_as_at_first() -> None:
+    schedule = Schedule()
+    first = sampled(schedule, 5000, seconds=0.002, cost=0.001)
+    schedule.anew(5000)
+    found, elapsed = [], 10.0
+    for step in range(5000, 5040):
+        if schedule.due(step, elapsed):
+            found.append(step)
+            schedule.paid(step, 0.001)
+        elapsed += 0.002
+    assert 5000 - first[-1] > 8
+    assert found[:32] == list(range(5000, 5032))
+
+
+def test_with_more_grace_and_less_apart_more_is_seen() -> None:
+    usual = sampled(Schedule(), 2000, seconds=0.001, cost=0.004)
+    attended = sampled(Schedule(0.05, None, 2.0, 16), 2000, seconds=0.001, cost=0.004)
+    assert attended[:32] == list(range(32))
+    assert max(after / before for before, after in pairwise(attended[32:])) < 1.1
+    assert len(attended) > 2 * len(usual)

@@ -1,0 +1,66 @@
+"""From findings to remedies."""
+
+import pytest
+
+from reluctant.diagnosis import causes
+from reluctant.record.finding import Cause, Finding, Severity, Units
+from reluctant.remedy.propose import (
+    REMEDIES,
+    is_grave,
+    is_of_making,
+    is_of_the_script,
+    opposes,
+    propose,
+)
+
+
+def finding(slug: str, cause: str, severity: Severity = Severity.ERROR) -> Finding:
+    return Finding(slug, severity, "1", Units((0, 2, 5), 8), 3, Cause(cause, ""))
+
+
+def test_what_dead_units_get_goes_by_their_cause() -> None:
+    ladders = {
+        cause: [at.remedy for at in propose(finding("dead-units", cause))]
+        for cause in causes.REMEDIES
+    }
+    assert ladders["born-dead"][0] == "rescale"
+    assert ladders["killed-by-step"][0] == "roll-back"
+    assert ladders["drifted"][0] == "revive"
+    # The script's data, and a layer that is dead behind another, are mended elsewhere.
+    assert ladders["input-scale"] == ladders["upstream-dead"] == []
+
+
+def test_a_proposal_says_what_it_promises() -> None:
+    proposal = propose(finding("dead-units", "drifted"))[0]
+    assert (proposal.measure, proposal.before, proposal.predicted) == ("dead-units", 3, 0)
+    assert proposal.remedy in REMEDIES
+
+
+@pytest.mark.parametrize("slug", ["plateau", "input-scale", "uncentred-activations", "unheard-of"])
+def test_for_what_cannot_be_mended_in_the_run_nothing_is_proposed(slug: str) -> None:
+    assert propose(finding(slug, "any")) == ()
+
+
+def test_what_is_grave() -> None:
+    note, warning = Severity.NOTE, Severity.WARNING
+    assert is_grave(finding("dead-units", "born-dead"), untaught=False)
+    assert not is_grave(finding("dead-units", "born-dead", warning), untaught=True)
+    assert is_grave(finding("dead-units", "drifted", warning), untaught=False)
+    assert not is_grave(finding("dead-units", "drifted", note), untaught=True)
+    high = finding("learning-rate-too-high", "outsized-update", warning)
+    assert is_grave(high, untaught=True)
+    assert not is_grave(high, untaught=False)
+
+
+def test_what_speaks_against_a_remedy() -> None:
+    high = finding("learning-rate-too-high", "outsized-update")
+    assert opposes(high, "speed-up")
+    assert not opposes(high, "slow-down")
+
+
+def test_whose_fault_it_is() -> None:
+    assert is_of_the_script(finding("output-activation", "blocked-output"))
+    assert not is_of_the_script(finding("output-activation", "blocked-output", Severity.WARNING))
+    assert is_of_making(finding("dead-units", "born-dead"))
+    assert is_of_making(finding("vanishing-gradient", "depth"))
+    assert not is_of_making(finding("dead-units", "drifted"))
