@@ -4,10 +4,12 @@ Of each the layer is `one`; its weight is `one.weight`.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 
 class Net(nn.Module):
@@ -23,6 +25,35 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.way(self, x)
+
+
+class Own(torch.autograd.Function):
+    """A function of a script's own, which no mode sees."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.sum(dim=1, keepdim=True)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.expand(-1, 12)
+
+
+def unseen(net: Net, x: Tensor) -> Tensor:
+    x = F.relu(net.one(x))
+    own: Tensor = Own.apply(x)
+    return net.out(x) + own
+
+
+def checkpointed(net: Net, x: Tensor) -> Tensor:
+    x = F.relu(net.one(x))
+    own: Tensor = checkpoint(net.out, x, use_reentrant=True)
+    return net.out(x) + own
+
+
+def penalty_that_counts(net: Net, x: Tensor) -> Tensor:
+    x = F.relu(net.one(x))
+    return net.out(x) / x.abs().sum()
 
 
 def stream(net: Net, x: Tensor) -> Tensor:
@@ -154,7 +185,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         lambda: Net(normalised_twice), ROWS, "a shift that is used more than once"
     ),
     "sigmoid": (lambda: Net(sigmoid), ROWS, "A unit of sigmoid is never off"),
-    "unread": (lambda: Net(unread), ROWS, "no layer that reads it"),
+    "unread": (lambda: Net(unread), ROWS, "no layer that reads it|what mse_loss does"),
     "no function": (lambda: Net(not_squashed), ROWS, "no function before the next layer"),
     "read before the function": (
         lambda: Net(read_before_too, head=nn.Linear(12, 3)), ROWS, "no function before"
@@ -214,6 +245,9 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str]] = {
         IMAGES,
         "a normalisation over several channels",
     ),
+    "a function that is not seen": (lambda: Net(unseen), ROWS, "OwnBackward, which is not seen"),
+    "checkpointed": (lambda: Net(checkpointed), ROWS, "which is not seen"),
+    "a sum that is used": (lambda: Net(penalty_that_counts), ROWS, "what div does"),
     "exchanged": (
         lambda: Net(exchanged, row=nn.Linear(1, 3)), ROWS, "an exchange of channels and positions"
     ),

@@ -135,6 +135,21 @@ def test_what_would_change_the_network_is_refused(name: str) -> None:
         assert torch.equal(at, before[key])
 
 
+def test_a_penalty_on_units_reads_none_of_them() -> None:
+    model, x = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3)), torch.randn(ROWS)
+    kill(model[0])
+    survey = Survey(lambda leaf: leaf is model[0].weight)
+    with survey:
+        hidden = model[1](model[0](x))
+        loss = (model[2](hidden) - 1).square().mean()
+        (loss + 0.1 * hidden.abs().sum(-1).mean() + hidden.pow(2).sum()).backward()
+    wiring = survey.wiring(model[0].weight)
+    assert wiring is not None
+    before = model(x)
+    revive.apply(revive.plan(wiring, DEAD, torch.Generator()), lambda tensor: ())
+    assert torch.equal(model(x), before)
+
+
 def test_a_shift_before_a_convolution_is_refused() -> None:
     """Its padding takes no part in the shift."""
     model = nn.Sequential(

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -37,7 +38,10 @@ _BIASING = frozenset("add add_ __add__ __radd__ __iadd__".split())
 # nowhere but into a loss, is nothing that the network computes.
 _SUMMING = frozenset("abs square pow sqrt sum mean norm vector_norm amax max".split())
 # What tells of a tensor and is no computation.
-_ASKING = frozenset("size dim numel stride is_contiguous data_ptr get_device".split())
+_ASKING = frozenset(
+    "size dim numel stride is_contiguous data_ptr get_device zeros_like ones_like full_like "
+    "empty_like rand_like randn_like new_zeros new_ones new_full new_empty new_tensor".split()
+)
 
 _WORDS = {
     **dict.fromkeys(_BIASING, "an addition of two branches"),
@@ -187,6 +191,8 @@ class Survey(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         told = name in _ASKING or name in ("__set__", "backward")
+        if name == "backward" and self.failure is None:
+            self._safely(lambda: self._unseen(args[0]))
         if told or self.failure is not None or not is_training_pass():
             return func(*args, **kwargs)
         before = self._safely(lambda: self._before(func, name, args, kwargs))
@@ -201,6 +207,24 @@ class Survey(TorchFunctionMode):
         except Exception as error:  # the script's pass goes on
             self.failure = error
             return None
+
+    def _unseen(self, loss: Tensor) -> None:
+        """Find who reads units without a call that is seen: functions of the script's own."""
+        carriers: dict[Any, list[Wiring]] = {}
+        for tensor, traces in self._traces.values():
+            if tensor.grad_fn is not None:
+                carriers[tensor.grad_fn] = [at.wiring for at in traces]
+        waiting = [loss.grad_fn]
+        seen = set(waiting)
+        while waiting:
+            node = waiting.pop()
+            for behind, _ in () if node is None else node.next_functions:
+                if isinstance(node, BackwardCFunction):
+                    for wiring in carriers.get(behind, ()):
+                        wiring.obstacle = wiring.obstacle or f"{node.name()}, which is not seen"
+                if behind not in seen:
+                    seen.add(behind)
+                    waiting.append(behind)
 
     def _before(
         self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
