@@ -127,6 +127,17 @@ class WrongArgument(ReluctantError, ValueError):
         return cls(f"{name} needs {constraint}.", f"Here {values}.")
 
 
+class NotPrunable(ReluctantError):
+    """A model from which no unit can be removed so that it computes what it did."""
+
+    slug = "not-prunable"
+
+    @classmethod
+    def because(cls, why: str, way_out: str) -> "NotPrunable":
+        """`why` says what is in the way."""
+        return cls(f"The model cannot be pruned: {why}.", way_out)
+
+
 class FolderNotWritable(ReluctantError):
     """A run folder that cannot be made or written."""
 
