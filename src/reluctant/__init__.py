@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
     from reluctant.monitor import watch as watch
+    from reluctant.pruning import prune as prune
     from reluctant.record.reader import load as load
     from reluctant.record.run import Run as Run
     from reluctant.swapping import swap as swap
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # script started by `reluctant run` must be the first to import torch and numpy.
 _HOME = {
     "diagnose": "reluctant.diagnosis",
+    "prune": "reluctant.pruning",
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
     "watch": "reluctant.monitor",
@@ -27,7 +29,7 @@ _HOME = {
 # Modules that people reach by attribute, as in `reluctant.nn.SiLU`.
 _MODULES = ("functional", "nn")
 
-__all__ = ["Run", "__version__", "diagnose", "load", "register", "swap", "watch"]
+__all__ = ["Run", "__version__", "diagnose", "load", "prune", "register", "swap", "watch"]
 
 
 def __getattr__(name: str) -> Any:
