@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,27 @@ def test_a_model_that_would_give_something_else_on_a_later_batch_is_refused() ->
 def test_another_model_than_the_run_s(model: nn.Module, words: str) -> None:
     with pytest.raises(NotPrunable, match=words):
         reluctant.prune(model, a_dead_run(), torch.randn(16, 20))
+
+
+def a_run_of_two(first: str, second: str) -> Run:
+    """Of each of two models the record has a layer, and each with dead units."""
+    run = a_run(depth=2, sites={at: {"fired": [0] * 5 + [100] * 15} for at in range(2)})
+    roots = first, second
+    sites = [replace(at, root=root) for at, root in zip(run.sites, roots, strict=True)]
+    names = f"{first}.layer0", f"{second}.body"
+    layers = [replace(at, name=name) for at, name in zip(run.layers, names, strict=False)]
+    return replace(run, sites=tuple(sites), layers=(*layers, run.layers[2]))
+
+
+@library
+def test_one_of_several_models_of_a_run() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(16, 20)
+    for name in ("Chain", "Chain#1"):
+        _, pruned = reluctant.prune(Chain(), a_run_of_two(name, "Critic"), x)
+        assert [(at.name, at.removed) for at in pruned.layers] == [("layer0", 5)]
+    with pytest.raises(NotPrunable, match="in the run are Actor, Critic, and here is a Chain"):
+        reluctant.prune(Chain(), a_run_of_two("Actor", "Critic"), x)
 
 
 @library

@@ -132,6 +132,7 @@ def _dead(run: Run, model: nn.Module) -> dict[str, tuple[int, ...]]:
     """By module the units that the run calls dead, in the model's order."""
     layers = {layer.name: layer for layer in run.layers}
     shuffled = {site.layer for site in run.sites if not site.aligned}
+    theirs = _of_other_models(run, model)
     names = {_plain(name): name for name, _ in model.named_modules()}
     said: dict[Layer, set[int]] = {}
     for finding in diagnose(run).findings:
@@ -139,10 +140,22 @@ def _dead(run: Run, model: nn.Module) -> dict[str, tuple[int, ...]]:
         # What no layer feeds, or feeds in another order of units, has none of a layer's.
         if finding.slug != "dead-units" or finding.units is None or layer is None:
             continue
-        if layer.index not in shuffled and layer.kind != "matrix":
+        if layer.index not in shuffled | theirs and layer.kind != "matrix":
             said.setdefault(layer, set()).update(finding.units.indices)
     ordered = sorted(said, key=lambda layer: layer.order)
     return {_named(layer, model, names): tuple(sorted(said[layer])) for layer in ordered}
+
+
+def _of_other_models(run: Run, model: nn.Module) -> set[int | None]:
+    """The layers of models of other classes, where several trained in the run."""
+    roots = {site.root for site in run.sites if site.root}
+    own = {root for root in roots if root.partition("#")[0] == type(model).__name__}
+    if len(roots) > 1 and not own:
+        raise NotPrunable.because(
+            f"in the run are {', '.join(sorted(roots))}, and here is a {type(model).__name__}",
+            "Give one of these models, or the run in which this one was trained.",
+        )
+    return {site.layer for site in run.sites if len(roots) > 1 and site.root not in own}
 
 
 def _named(layer: Layer, model: nn.Module, names: Mapping[str, str]) -> str:
