@@ -1,6 +1,7 @@
 """Tells what a call of a torch function is: which activation, or a product with a weight."""
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,10 @@ from torch.nn import functional as F
 from reluctant.activations import CATALOGUE, Activation
 
 Arguments = tuple[Any, ...]
+
+
+# The function in whose place the one that is called now stands, by name; '' if in none's.
+standing_for: ContextVar[str] = ContextVar("standing_for", default="")
 
 
 class Call(NamedTuple):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from reluctant.calls import KNOWN, PRODUCTS, Call, recognise
+from reluctant.calls import KNOWN, PRODUCTS, Call, recognise, standing_for
 from reluctant.observe import feeding, graph, stack
 from reluctant.observe.clock import BACKWARDS
 from reluctant.observe.guard import Guard
@@ -313,8 +313,10 @@ class SiteMode(TorchFunctionMode):
         training = not modules or bool(modules[-1].training)
         root, path = (place.root, place.path) if place is not None else ("", "")
         name = call.activation.name
-        turn = self._calls.get((root, path, name, training), 0)
-        self._calls[root, path, name, training] = turn + 1
+        # One that stands in another's place takes its turn: those behind it keep theirs.
+        counted = standing_for.get() or name
+        turn = self._calls.get((root, path, counted, training), 0)
+        self._calls[root, path, counted, training] = turn + 1
         key = (root, path, name, turn if turn < MOST_CALLS else self._fed_by(z))
         met = self._sites.get(key)
         if met is None:
