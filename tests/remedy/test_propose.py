@@ -5,6 +5,8 @@ import pytest
 from reluctant.diagnosis import causes
 from reluctant.record.finding import Cause, Finding, Severity, Units
 from reluctant.remedy.propose import (
+    _LADDER,
+    LEARNT,
     REMEDIES,
     is_grave,
     is_of_making,
@@ -26,6 +28,8 @@ def test_what_dead_units_get_goes_by_their_cause() -> None:
     assert ladders["born-dead"][0] == "rescale"
     assert ladders["killed-by-step"][0] == "roll-back"
     assert ladders["drifted"][0] == "revive"
+    # What changes the network itself comes last.
+    assert all(ladder[-1] == "leak" for ladder in ladders.values() if ladder)
     # The script's data, and a layer that is dead behind another, are mended elsewhere.
     assert ladders["input-scale"] == ladders["upstream-dead"] == []
 
@@ -64,3 +68,11 @@ def test_whose_fault_it_is() -> None:
     assert is_of_making(finding("dead-units", "born-dead"))
     assert is_of_making(finding("vanishing-gradient", "depth"))
     assert not is_of_making(finding("dead-units", "drifted"))
+
+
+def test_a_leak_is_for_dead_units_alone() -> None:
+    for slug, cause in _LADDER:
+        remedies = [at.remedy for at in propose(finding(slug, cause))]
+        assert ("leak" in remedies) == (slug == "dead-units")
+    # Learnt, it gives checkpoints another parameter: who wants that asks for it.
+    assert LEARNT not in REMEDIES

@@ -118,15 +118,16 @@ def run(
 
 def _remedies(text: str) -> tuple[str, ...]:
     """What `--heal` names."""
-    from reluctant.remedy.propose import REMEDIES
+    from reluctant.remedy.propose import LEARNT, REMEDIES
 
     if text == "auto":
         return REMEDIES
     named = tuple(text.split(","))
-    unknown = [name for name in named if name not in REMEDIES]
+    known = (*REMEDIES, LEARNT)
+    unknown = [name for name in named if name not in known]
     if unknown:
         raise click.BadParameter(
-            f"{unknown[0]!r} is no remedy; there are {', '.join(REMEDIES)}.", param_hint="--heal"
+            f"{unknown[0]!r} is no remedy; there are {', '.join(known)}.", param_hint="--heal"
         )
     return named
 

@@ -23,6 +23,7 @@ from reluctant.record.reader import load
 from reluctant.record.run import Intervention
 from reluctant.record.window import window
 from reluctant.remedy.propose import (
+    LEARNT,
     Proposal,
     is_grave,
     is_of_making,
@@ -82,6 +83,8 @@ class Healer:
         self._observer = observer
         self._path = path
         self._remedies = frozenset(remedies)
+        if LEARNT in self._remedies:
+            self._remedies |= {"leak"}
         self._operations = Operations(observer, seed, self._give_up)
         self._initial: Snapshot | None = None
         self._good: deque[Snapshot] = deque(maxlen=2)
@@ -197,6 +200,10 @@ class Healer:
         elif proposal.remedy == "roll-back":
             do.roll_back(self._last_good(proposal.finding), attempt, begun)
             self._anew()
+        elif proposal.remedy == "leak":
+            run, learnt = load(self._path), LEARNT in self._remedies
+            do.leak(proposal, run, learnt, lambda text: self._begin(proposal, text))
+            self._anew()
         else:
             step = do.slow_down if proposal.remedy == "slow-down" else do.speed_up
             step(attempt, begun)
@@ -216,10 +223,10 @@ class Healer:
 
     # -- judging -------------------------------------------------------------------------------
 
-    def _begin(self, proposal: Proposal) -> None:
+    def _begin(self, proposal: Proposal, text: str = "") -> None:
         """Remember how things were."""
         self._count += 1
-        intervention = self._intervention(proposal)
+        intervention = replace(self._intervention(proposal), text=text)
         self._observer.intervened(intervention)
         since = (self._origin + self._observer.clock.steps) / 2
         losses = [loss for step, loss in self._losses if step >= since]

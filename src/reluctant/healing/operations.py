@@ -12,7 +12,10 @@ from torch.overrides import TorchFunctionMode
 from reluctant.initialize.passing import Restart
 from reluctant.observe import eager, stack
 from reluctant.observe.observer import Observer
-from reluctant.remedy import optimizers, pace, revive
+from reluctant.record.finding import Finding
+from reluctant.record.run import Run, Site
+from reluctant.remedy import leak, optimizers, pace, revive
+from reluctant.remedy.leak import Spot
 from reluctant.remedy.propose import AGAIN, LEAST_SLOWED, MOST_SLOWED, Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
@@ -34,6 +37,7 @@ class State:
 
     snapshot: Snapshot | None
     factors: dict[Optimizer, float]
+    leaks: int
 
 
 class Operations:
@@ -56,6 +60,7 @@ class Operations:
         self._before_step: Then | None = None
         self._after_step: Then | None = None
         self._to_pace: dict[int, float] = {}
+        self._leaks: list[Then] = []
 
     @property
     def busy(self) -> bool:
@@ -67,7 +72,7 @@ class Operations:
     def state(self) -> State:
         """As it is now."""
         factors = {at: self._throttle.factor(at) for at in self._observer.optimizers()}
-        return State(self.snapshot(), factors)
+        return State(self.snapshot(), factors, len(self._leaks))
 
     def snapshot(self) -> Snapshot | None:
         """Of all that trains; None if that is too large."""
@@ -79,6 +84,8 @@ class Operations:
 
     def restore(self, state: State) -> None:
         """Undo what was done since."""
+        while len(self._leaks) > state.leaks:
+            self._leaks.pop()()
         if state.snapshot is not None:
             state.snapshot.restore()
         for optimizer, factor in state.factors.items():
@@ -148,6 +155,29 @@ class Operations:
             done()
 
         self._pass(survey, None, after_step)
+
+    def leak(
+        self, proposal: Proposal, run: Run, learnt: bool, begun: Callable[[str], None]
+    ) -> None:
+        """What the units go through lets a little of what is below zero through."""
+        sites = [at for at in run.sites if _is_of(at, run, proposal.finding)]
+        if not sites:
+            raise Refused("The function is not known any more.")
+        others = [at.name for at in run.sites if at.root == sites[0].root and at not in sites]
+        weight = self._observer.weight(proposal.finding.layer)
+        by: list[Optimizer] | None = None
+        if learnt:
+            by = self.trained_by(weight) if weight is not None else []
+        spots: dict[tuple[str, str], list[Spot]] = {}
+        for site in sites:
+            found = self._observer.module(site)
+            if found is None:
+                raise Refused("The function is called outside of any module.")
+            spot = Spot.of(found[0], site.name, found[1])
+            spots.setdefault((spot.place, spot.function), []).append(spot)
+        plans = [leak.plan(at, others, weight, by) for at in spots.values()]
+        begun(" ".join(at.text for at in plans))
+        self._leaks += map(leak.apply, plans)
 
     def roll_back(self, good: Snapshot | None, attempt: int, begun: Then) -> None:
         """Everything as it was, and steps that are not too long from there."""
@@ -226,6 +256,15 @@ class Operations:
                 self._failed(error)
 
         handle = register_optimizer_step_post_hook(after)
+
+
+def _is_of(site: Site, run: Run, finding: Finding) -> bool:
+    """Whether the finding is about units that go through this function."""
+    if not run.functions[site.function].switches_off:
+        return False
+    if site.layer is None or not site.aligned:
+        return site.name == finding.layer
+    return run.layers[site.layer].name == finding.layer
 
 
 def _pace_anew(optimizer: Optimizer) -> float:

@@ -167,6 +167,16 @@ class Names:
             look()
         return None
 
+    def module(self, root: str, name: str) -> tuple[nn.Module, nn.Module] | None:
+        """The model called `root`, and its module that findings call so; None if they are gone."""
+        for model, places in self._places.items():
+            for module, (at, path, _) in places.items():
+                # What another module has replaced may still be there, and is not in the model.
+                named = name in (path, f"{root}.{path}", path or root)
+                if at == root and named and module in set(model.modules()):
+                    return model, module
+        return None
+
     def _below(self, root: nn.Module, module: nn.Module) -> Place | None:
         places = self._places.get(root)
         if places is None:

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reluctant.calls import know_ours
@@ -28,7 +28,7 @@ from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
 from reluctant.observe.sites import Glimpse, Seen, SiteMode
 from reluctant.record.observation import LayerRow, Observation, SiteRow
-from reluctant.record.run import Intervention, Sample
+from reluctant.record.run import Intervention, Sample, Site
 from reluctant.record.writer import Writer
 
 Numbers = tuple[Any, ...]  # arrays, or None
@@ -165,6 +165,10 @@ class Observer:
     def weight(self, name: str | None) -> Tensor | None:
         """The weight of the layer that findings call so."""
         return self._layers.weight(name) if name is not None else None
+
+    def module(self, site: Site) -> tuple[nn.Module, nn.Module] | None:
+        """The model that a site is in, and the module that makes the call; None if gone."""
+        return self._names.module(site.root, site.name.rpartition(":")[0])
 
     def rectified(self) -> set[int]:
         """The ids of the weights whose units are rectified, each by a call of its own."""

@@ -33,9 +33,9 @@ class Proposal:
 # Remedies by finding and cause, the first to be tried first. `rescale` starts the network anew, and
 # is for one that has learnt nothing yet.
 _LADDER: dict[tuple[str, str], tuple[str, ...]] = {
-    ("dead-units", "born-dead"): ("rescale", "revive"),
-    ("dead-units", "killed-by-step"): ("roll-back", "revive"),
-    ("dead-units", "drifted"): ("revive",),
+    ("dead-units", "born-dead"): ("rescale", "revive", "leak"),
+    ("dead-units", "killed-by-step"): ("roll-back", "revive", "leak"),
+    ("dead-units", "drifted"): ("revive", "leak"),
     ("saturated-units", "born-dead"): ("rescale",),
     ("saturated-units", "killed-by-step"): ("roll-back",),
     ("vanishing-gradient", "saturating-activation"): ("rescale",),
@@ -89,6 +89,9 @@ def is_of_the_script(finding: Finding) -> bool:
     """Whether it has to be mended in the script, before anything else is."""
     return finding.severity >= Severity.ERROR and finding.slug in _OF_THE_SCRIPT
 
+
+# `leak` with a slope that is learnt, which is not done unasked: checkpoints hold more then.
+LEARNT = "leak-learnt"
 
 REMEDIES = tuple(dict.fromkeys(remedy for ladder in _LADDER.values() for remedy in ladder))
 
