@@ -144,6 +144,7 @@ def training(tmp_path: Path) -> Iterator[Training]:
 def test_what_did_no_good_is_undone_to_the_last_bit(
     training: Training, learnt: bool, layer: str, words: str
 ) -> None:
+    torch._dynamo.utils.counters.clear()
     training.train()
     state = training.operations.state()
     kept = deepcopy([net.state_dict() for net in training.nets])

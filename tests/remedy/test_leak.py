@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.functional import relu
 from torch.optim import SGD, Adagrad, Adam, Optimizer
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 from reluctant.remedy import leak
 from reluctant.remedy.leak import SLOPE, Spot
@@ -87,6 +88,11 @@ def check_undone(model: nn.Module, x: Tensor, before: dict[str, Any]) -> None:
 
 def before(model: nn.Module, x: Tensor) -> dict[str, Any]:
     return {"state": deepcopy(model.state_dict()), "output": model(x)}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_compiled() -> None:
+    torch._dynamo.utils.counters.clear()
 
 
 TURNS = range(len(Calls.spellings))
@@ -302,7 +308,7 @@ def test_a_module_within_is_another_s() -> None:
             "1:relu", [], "several places",
         ),
         (lambda: nn.Sequential(nn.Linear(6, 6), nn.GELU()), "1:gelu", [], "in place of gelu"),
-        (lambda: torch.compile(Calls(), backend="eager"), ":relu", [], "compiled code"),
+        (lambda: torch.compile(Calls(), backend="eager"), ":relu", [], "code has been compiled"),
     ],
 )  # fmt: skip
 def test_what_cannot_leak_alone_is_refused(make, name, others, words) -> None:  # type: ignore[no-untyped-def]
@@ -310,6 +316,30 @@ def test_what_cannot_leak_alone_is_refused(make, name, others, words) -> None:  
     found = Spot.of(model, name, getattr(model, "_orig_mod", None))
     with pytest.raises(Refused, match=words):
         leak.plan([found], others)
+
+
+def test_a_compiled_function_tells_nobody_and_is_found_out() -> None:
+    model, x = made(of=Calls)
+    leak.plan([Spot.of(model, ":relu")])
+    torch.compile(lambda: model(x), backend="eager")()
+    with pytest.raises(Refused, match="code has been compiled"):
+        leak.plan([Spot.of(model, ":relu")])
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_a_call_that_will_be_repeated_stays_as_it_is(reentrant: bool) -> None:
+    class Repeating(Shared):
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(lambda x: self.two(F.relu(self.one(x))), x, use_reentrant=reentrant)
+
+    model, x = made(of=Repeating)
+    twin = deepcopy(model)
+    leak.apply(leak.plan([Spot.of(model, ":relu")]))
+    x.requires_grad_()
+    for at in (model, twin):
+        at(x).square().sum().backward()
+    for one, other in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
 
 
 def test_slopes_that_would_not_be_learnt_are_refused() -> None:

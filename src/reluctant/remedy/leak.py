@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
+from torch.utils import checkpoint
 
 from reluctant import nn as own
 from reluctant.calls import KNOWN, recognise, standing_for
@@ -39,6 +40,7 @@ _LATE = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSpr
 # Evaluating, torch's encoder layer fuses what it takes for ReLU or GELU.
 _NOT_FUSED: Any = 0
 
+_CHECKPOINT = checkpoint.__file__
 _CALL_IMPL = nn.Module._call_impl.__code__
 
 
@@ -189,6 +191,12 @@ def _is_compiled(module: nn.Module) -> bool:
     return compiled or type(module).__name__ == "OptimizedModule"
 
 
+def _has_compiled() -> bool:
+    """Whether anything has been compiled in this process: a function tells nobody that it is."""
+    dynamo: Any = sys.modules.get("torch._dynamo")
+    return dynamo is not None and any(dynamo.utils.counters["frames"].values())
+
+
 def _stays(what: str) -> str:
     return (
         " Weights that are saved from here on load as ever, and are meant for a model that has "
@@ -209,8 +217,9 @@ def _gains(key: str, what: str) -> str:
 def _met(spot: Spot, turns: frozenset[int], slope: nn.Parameter | None) -> Leak:
     """Calls in a module's `forward` are met."""
     module = spot.module
-    if any(_is_compiled(at) for at in _around(spot)):
-        raise Refused("The function is called in compiled code, where one call is not another's.")
+    if any(_is_compiled(at) for at in _around(spot)) or _has_compiled():
+        # What was compiled would go on as it was; compiled anew, it might not be one graph.
+        raise Refused("The function is called in code, and code has been compiled here.")
     where = f"in {spot.path or type(module).__name__}"
     name, text = "", _stays(f"F.leaky_relu(x, {SLOPE}) {where}")
     if slope is not None:
@@ -309,8 +318,12 @@ class _Mode(TorchFunctionMode):
         return True
 
     def _is_here(self, frame: FrameType | None) -> bool:
-        """Whether the call is made by the module itself, and by none in it."""
-        while frame is not None:
+        """Whether the call is made by the module itself, and by none in it.
+
+        Activation checkpointing will repeat what is within it when the module's pass is over, and
+        has to find the same.
+        """
+        while frame is not None and frame.f_code.co_filename != _CHECKPOINT:
             if frame.f_code is _CALL_IMPL and id(frame.f_locals["self"]) in self._inside:
                 return frame.f_locals["self"] is self._module
             frame = frame.f_back
