@@ -53,6 +53,7 @@ class Session:
         tell: called with each sample once it is written.
         until: end the script once so many steps are over.
         attend: called with the observer, and the run's folder, once it observes.
+        parent: the folder of the trial that the run is a part of.
 
     `complaint` is a sentence if the record could not be put where it belongs, or not completed;
     `path` is where it is instead, or None if there is none. `refused` is whether a swap could not
@@ -75,6 +76,7 @@ class Session:
         tell: "Callable[[Observation], None] | None" = None,
         until: int | None = None,
         attend: "Callable[[Observer, Path], None] | None" = None,
+        parent: str | None = None,
     ) -> None:
         self.complaint: FolderNotWritable | RecordNotWritten | None = None
         self.refused = False
@@ -102,6 +104,7 @@ class Session:
             reluctant=__version__,
             git_commit=_git_commit(),
             seed=seed,
+            parent=parent,
             model=type(scope.model).__name__ if scope is not None else None,
         )
         self.path = self._place(out)

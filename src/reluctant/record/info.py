@@ -17,6 +17,8 @@ class RunInfo:
     reluctant: str = ""
     git_commit: str | None = None
     seed: int | None = None
+    # The folder of the trial that it is a part of.
+    parent: str | None = None
     module: bool = False
     # The class of the one model that was watched; None if all that trained was.
     model: str | None = None
