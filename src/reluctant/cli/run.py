@@ -65,6 +65,14 @@ class _Run(click.Command):
     metavar="[=REMEDY,...]",
     help="Treat what is found while the script runs, by all remedies or by these alone.",
 )
+@click.option(
+    "--heal-placebo",
+    "treated",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    hidden=True,
+    help="Do to no purpose what was done in the treated run of this record.",
+)
+@click.option("--parent", hidden=True, help="The folder of the trial that the run is a part of.")
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
@@ -79,6 +87,8 @@ def run(
     observe: str,
     swaps: tuple[str, ...],
     heal: str | None,
+    treated: Path | None,
+    parent: str | None,
     script: str,
     args: tuple[str, ...],
 ) -> None:
@@ -90,6 +100,8 @@ def run(
     for text in swaps:
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
+    if heal is not None and treated is not None:
+        raise click.UsageError("A run is treated or has a placebo.")
     if budget is None:
         budget = 0.01 if heal is None else 0.05
     session: Session | Launcher
@@ -109,7 +121,8 @@ def run(
             every=every,
             swaps=swaps,
             activations=observe == "all",
-            attend=None if heal is None else _healer(_remedies(heal), seed or 0),
+            attend=_attendant(heal, treated, seed or 0),
+            parent=parent,
         )
     if session.complaint is not None and not quiet and ranks.first_here():
         _say(session.complaint, session.path)
@@ -130,6 +143,24 @@ def _remedies(text: str) -> tuple[str, ...]:
             f"{unknown[0]!r} is no remedy; there are {', '.join(known)}.", param_hint="--heal"
         )
     return named
+
+
+def _attendant(
+    heal: str | None, treated: Path | None, seed: int
+) -> "Callable[[Observer, Path], None] | None":
+    """Who changes what trains, if anyone does."""
+    if heal is not None:
+        return _healer(_remedies(heal), seed)
+    return None if treated is None else _placebo(treated.resolve(), seed)
+
+
+def _placebo(treated: Path, seed: int) -> "Callable[[Observer, Path], None]":
+    def attend(observer: "Observer", path: Path) -> None:
+        from reluctant.healing.placebo import Placebo
+
+        Placebo(observer, treated, seed)
+
+    return attend
 
 
 def _healer(remedies: tuple[str, ...], seed: int) -> "Callable[[Observer, Path], None]":

@@ -281,7 +281,8 @@ class Intervention:
     `step` is how many steps were over; `finding` and `cause` are what it was for, `layer` and
     `units` (how many) whom. `measure` names the number that tells its effect: what that was
     `before`, what it was `predicted` to be, and what it was `after`. `kept` is None while it is
-    not judged yet, and False where it was undone, or refused: `text` then says why.
+    not judged yet, and False where it was undone, or refused: `text` then says why; of a placebo,
+    which is never judged, it says what was done.
     """
 
     index: int
@@ -297,6 +298,11 @@ class Intervention:
     after: float | None = None
     kept: bool | None = None
     text: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether nothing was changed by it; what was undone has been judged first."""
+        return self.kept is False and self.after is None
 
 
 class Series(Protocol):

@@ -63,6 +63,19 @@ def plan(
     Raises:
         Refused: the units cannot be brought back without changing what the network computes.
     """
+    rates = firing_rates(wiring)
+    units = units[rates[units] == 0]
+    if not len(units):
+        raise Refused("None of the units is off on all inputs of the pass.")
+    return anew(wiring, units, generator, usual(rates) if share is None else share)
+
+
+def firing_rates(wiring: Wiring) -> Tensor:
+    """(U,): the share of the inputs of the pass on which each unit gives something.
+
+    Raises:
+        Refused: it is not known what the units do, or none of them is ever off.
+    """
     if wiring.obstacle:
         raise Refused(f"What the units do is not fully known: there is {wiring.obstacle}.")
     call = wiring.function
@@ -70,11 +83,12 @@ def plan(
     if not call.activation.switches_off:
         raise Refused(f"A unit of {call.activation.name} is never off, and its output is used.")
     with torch.no_grad():
-        firing = (_given(wiring).abs() > OFF).float().mean(dim=1)
-        units = units[firing[units] == 0]
-        if not len(units):
-            raise Refused("None of the units is off on all inputs of the pass.")
-        share = _usual(firing) if share is None else share
+        return (_given(wiring).abs() > OFF).float().mean(dim=1)
+
+
+def anew(wiring: Wiring, units: Tensor, generator: torch.Generator, share: float) -> Revival:
+    """How to have units begin anew that nobody reads, whether they are off or not; as `plan`."""
+    with torch.no_grad():
         if any(not norm.alone for norm in wiring.norms):
             into = _behind_a_norm(wiring, units, share)
         else:
@@ -95,7 +109,7 @@ def apply(revival: Revival, trained_by: Callable[[Tensor], Iterable[Optimizer]])
 Writes = list[tuple[Tensor, int, Tensor, Tensor]]
 
 
-def _usual(firing: Tensor) -> float:
+def usual(firing: Tensor) -> float:
     """On which share of the inputs the median of the units fires that live."""
     living = firing[firing > 0]
     usual = float(living.median()) if len(living) else MOST_SHARE
