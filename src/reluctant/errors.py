@@ -50,6 +50,26 @@ class NothingChecked(ReluctantError):
     slug = "nothing-checked"
 
 
+class NothingCompared(ReluctantError):
+    """A trial of which no pair of runs came to an end."""
+
+    slug = "nothing-compared"
+
+
+class OtherTrial(ReluctantError):
+    """A folder that holds the runs of another command."""
+
+    slug = "other-trial"
+
+    @classmethod
+    def at(cls, path: Path) -> "OtherTrial":
+        """At `path` there is the trial of another script, or of the same with other arguments."""
+        return cls(
+            f"{path} holds a trial of another script, of other arguments, or of an older version.",
+            "Choose another folder with --out DIR.",
+        )
+
+
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""
 

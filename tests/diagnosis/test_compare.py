@@ -118,6 +118,8 @@ def test_what_is_not_finite_is_the_worst_there_was() -> None:
     assert found.difference == pytest.approx((0.0 - 0.1 + 0.0) / 3)
     assert compared([0.5, 0.4], [1e300, 7.0]).difference == pytest.approx((-6.5 - 6.6) / 2)
     assert compared([nan, nan], [nan, nan]).difference == 0
+    said = compare("loss", "low", ("plain", [nan]), {"treated": [0.1]}, others=[2.3, nan])
+    assert said.of("treated").difference == pytest.approx(-2.2)
 
 
 def test_rounded_values_that_are_alike_are_not_so_for_sure() -> None:

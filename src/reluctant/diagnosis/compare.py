@@ -27,6 +27,7 @@ def compare(
     baseline: tuple[str, Values],
     candidates: Mapping[str, Values],
     resolution: float = 0.0,
+    others: Values = (),
 ) -> Comparison:
     """Hold each candidate against the baseline, seed by seed.
 
@@ -37,12 +38,18 @@ def compare(
         candidates: by name, their values with the same seeds.
         resolution: what the metric is rounded to: where pairs differ by less than that, they are
             not alike for sure.
+        others: values that runs had on their way, as where they began.
 
-    A run that came to nothing finite counts as the worst that any came to, so that two of them are
+    A run that came to nothing finite counts as the worst of all values, so that two of them are
     alike, and one is no better than its partner.
     """
     name, reference = baseline
-    known = [at for values in (reference, *candidates.values()) for at in values if at is not None]
+    known = [
+        at
+        for values in (reference, *candidates.values(), others)
+        for at in values
+        if at is not None
+    ]
     finite = [at for at in known if abs(at) <= LARGEST]
     worst = (max if direction == "low" else min)(finite, default=0.0)
 

@@ -39,8 +39,7 @@ def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
     try:
         if out is None:
             target = _new(home / "runs", _name(script))
-            if not (home / ".gitignore").exists():
-                (home / ".gitignore").write_text("*\n")
+            _ignore(home)
         else:
             target = Path.cwd() / out
             target.mkdir(parents=True, exist_ok=True)
@@ -52,6 +51,33 @@ def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
     if not shared and (target / schema.INFO).exists():
         raise FolderNotWritable.taken(target)
     return target
+
+
+def create_trial(script: str, out: Path | None = None) -> Path:
+    """Make the folder of a trial, which holds runs; an `out` that is there already is gone on with.
+
+    Raises:
+        FolderNotWritable: the folder cannot be made.
+    """
+    home = Path.cwd() / HOME
+    try:
+        if out is None:
+            target = _new(home / "trials", _name(script))
+            _ignore(home)
+        else:
+            target = Path.cwd() / out
+            target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderNotWritable.at(Path.cwd() / (out or HOME), error) from error
+    if (target / schema.INFO).exists():
+        raise FolderNotWritable.taken(target)
+    return target
+
+
+def _ignore(home: Path) -> None:
+    """Have git look past all that is ours."""
+    if not (home / ".gitignore").exists():
+        (home / ".gitignore").write_text("*\n")
 
 
 def discard(folder: Path, rank: int = 0) -> None:

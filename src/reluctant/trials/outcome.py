@@ -1,0 +1,69 @@
+"""One run of a trial, and what came of it."""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from reluctant.diagnosis import diagnose
+from reluctant.record.reader import load
+from reluctant.record.run import Intervention
+from reluctant.trials.plan import said
+
+# Two runs are the same if all losses are that were seen in both, so many at least. Which steps are
+# seen depends on the time they take, but for the first.
+SAME = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run, and what came of it."""
+
+    arm: str
+    seed: int
+    path: Path
+    loss: float | None
+    first: float | None
+    dead: int | None
+    losses: dict[int, float]
+    interventions: tuple[Intervention, ...]
+    failure: str | None
+
+    @classmethod
+    def of(cls, arm: str, seed: int, path: Path) -> "Outcome":
+        """Read a record."""
+        run = load(path)
+        diagnosis = diagnose(run)
+        first, last = diagnosis.loss or (None, None)
+        counts = [layer.dead for layer in diagnosis.layers if layer.dead is not None]
+        return cls(
+            arm,
+            seed,
+            path,
+            None if last is None else last.value,
+            None if first is None else first.value,
+            sum(counts) if counts else None,
+            {at.step: at.loss for at in run.samples if at.loss is not None},
+            run.interventions,
+            run.info.failure,
+        )
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything was changed in it."""
+        return any(not at.refused for at in self.interventions)
+
+    def is_like(self, other: "Outcome") -> bool:
+        """Whether the losses that both saw are the same to the last bit."""
+        shared = self.losses.keys() & other.losses.keys()
+        alike = (repr(self.losses[at]) == repr(other.losses[at]) for at in shared)
+        return len(shared) >= SAME and all(alike)
+
+    def figure(self, pattern: re.Pattern[str]) -> str | None:
+        """What the last match of a pattern in the output has in its group, if that is a number."""
+        text = said(self.path).read_text("utf-8", errors="replace")
+        for match in reversed(list(pattern.finditer(text))):
+            with suppress(ValueError, TypeError):
+                float(match[1])
+                return match[1]
+        return None

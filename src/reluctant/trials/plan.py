@@ -1,0 +1,82 @@
+"""What is run, how it is told its seed, and where its record goes."""
+
+import hashlib
+import json
+import shlex
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reluctant.errors import OtherTrial
+from reluctant.record.trial import PLACEBO, TREATED
+
+# All arms are watched as closely as one that is treated.
+BUDGET = 0.05
+
+_PLAN = "trial.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run: a script or module, and how it is told its seed.
+
+    `seed_argument` is an argument of the script's own, with `{}` in the seed's place; without it
+    all generators are seeded before the script begins.
+    """
+
+    script: str
+    arguments: tuple[str, ...] = ()
+    module: bool = False
+    seed_argument: str | None = None
+    every: int | None = None
+
+    def command(self, parent: Path, arm: str, seed: int) -> list[str]:
+        """The command line of a run."""
+        run = [sys.executable, "-m", "reluctant", "run", "--quiet", "--parent", str(parent)]
+        run += ["--out", str(place(parent, arm, seed)), "--budget", str(BUDGET)]
+        if self.every is not None:
+            run += ["--every", str(self.every)]
+        if arm == TREATED:
+            run += ["--heal=auto"]
+        elif arm == PLACEBO:
+            run += ["--heal-placebo", str(place(parent, TREATED, seed))]
+        own: list[str] = []
+        if self.seed_argument is None:
+            run += ["--seed", str(seed)]
+        else:
+            own = shlex.split(self.seed_argument.replace("{}", str(seed)))
+        return [*run, *["-m"] * self.module, self.script, *self.arguments, *own]
+
+    def claim(self, home: Path) -> None:
+        """Write it down in the trial's folder, whose runs are all to be of one script.
+
+        Raises:
+            OtherTrial: those that are there are of another.
+        """
+        content = json.loads(json.dumps({"schema": 1, **asdict(self), "digest": self._digest}))
+        if not (home / _PLAN).exists():
+            (home / _PLAN).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+            return
+        try:
+            if json.loads((home / _PLAN).read_text("utf-8")) == content:
+                return
+        except ValueError:
+            pass
+        raise OtherTrial.at(home)
+
+    @property
+    def _digest(self) -> str | None:
+        with suppress(OSError):
+            return hashlib.sha256(Path(self.script).read_bytes()).hexdigest()
+        return None
+
+
+def place(home: Path, arm: str, seed: int) -> Path:
+    """Where a run is recorded."""
+    return home / f"{arm}-{seed}"
+
+
+def said(path: Path) -> Path:
+    """Where what it said is kept."""
+    return path.with_name(f"{path.name}.txt")
