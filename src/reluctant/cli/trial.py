@@ -116,7 +116,9 @@ def _pattern(text: str) -> "re.Pattern[str]":
     try:
         pattern = re.compile(text, re.MULTILINE)
     except re.error as error:
-        raise click.BadParameter(f"{text!r} is no regular expression: {error}.") from None
+        raise click.BadParameter(
+            f"{text!r} is no regular expression: {error}.", param_hint="--metric"
+        ) from None
     if pattern.groups != 1:
         raise click.BadParameter(f"{text!r} needs one group: the number.", param_hint="--metric")
     return pattern

@@ -11,7 +11,7 @@ from pathlib import Path
 from reluctant.errors import OtherTrial
 from reluctant.record.trial import PLACEBO, TREATED
 
-# All arms are watched as closely as one that is treated.
+# All arms get what one that is treated does.
 BUDGET = 0.05
 
 _PLAN = "trial.json"

@@ -84,7 +84,7 @@ class Reading:
         return self.runner.outcomes.get((UNTREATED, outcome.seed))
 
     def _own(self, outcome: Outcome) -> Outcome:
-        """Whose figures are its own: of two runs that are one, other steps may be seen."""
+        """The run whose figures count: of two that are one, not the same steps need be seen."""
         partner = self._partner(outcome)
         same = partner is not None and not outcome.touched and outcome.is_like(partner)
         return partner if partner is not None and same else outcome
@@ -141,8 +141,8 @@ class Reading:
             lost = sum(at.loss is not None and not isfinite(at.loss) for at in outcomes)
             if lost:
                 yield (
-                    f"{plural(lost, f'{arm} run')} ended with a loss that is not finite, and count "
-                    "as the worst loss that any run began or ended with."
+                    f"{plural(lost, f'{arm} run')} ended with a loss that is not finite: that "
+                    "counts as the worst that any run began or ended with."
                 )
             if self.metric is not None:
                 name, pattern, _ = self.metric

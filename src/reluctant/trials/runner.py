@@ -79,7 +79,8 @@ class Runner:
         if code is None:
             return
         if code == 0:
-            with suppress(ReluctantError):
+            # One at a time: what a diagnosis does to warnings is for all threads.
+            with suppress(ReluctantError), self._lock:
                 self.outcomes[arm, seed] = Outcome.of(arm, seed, path)
                 return
         self.failures[arm, seed] = code
