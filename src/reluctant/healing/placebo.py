@@ -8,9 +8,9 @@ What is honest depends on the remedy:
 - `rescale` has no units to choose, and gives all layers fresh weights. Here all begin anew too, as
   the script made them, but with the units and the inputs of each in another order: other weights of
   the same sizes, which know nothing. Rates stay.
-- `roll-back`, `slow-down` and `speed-up` choose nothing either, and nor does what was undone again.
-  Their placebo is the interruption alone: a snapshot is taken, and put back. Such a run ends as the
-  untreated one does.
+- `roll-back`, `slow-down` and `speed-up` choose nothing either, nor does what was undone, and a
+  `leak` is in a whole layer. Their placebo is the interruption alone: a snapshot is taken, and put
+  back. Such a run ends as the untreated one does.
 """
 
 import sys
