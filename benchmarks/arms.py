@@ -11,6 +11,7 @@ weights, so that the arms differ in nothing else.
 
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from reluctant.observe import stack
 from reluctant.remedy import revive
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.throttle import Throttle
@@ -55,7 +57,7 @@ class Redo:
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self._steps += 1
         if self._survey is not None:
-            self._survey.__exit__(None, None, None)
+            stack.leave(self._survey)
             for weight in self._weights:
                 wiring = self._survey.wiring(weight)
                 if wiring is not None:
@@ -66,7 +68,7 @@ class Redo:
             self._weights = [at for at in held if at.dim() >= 2]
             wanted = {id(at) for at in self._weights}
             self._survey = Survey(lambda leaf: id(leaf) in wanted)
-            self._survey.__enter__()
+            stack.enter(self._survey)
 
     def _renew(self, wiring: Wiring) -> None:
         try:
@@ -80,10 +82,12 @@ class Redo:
 def main() -> None:
     """Run the script under an arm."""
     arm, script, *args = sys.argv[1:]
-    _ = halve() if arm == "halved" else Redo()
+    arms: dict[str, Callable[[], object]] = {"halved": halve, "redo": Redo}
+    kept = arms[arm]()
     sys.argv = [script, *args]
     sys.path[0] = str(Path(script).parent)
     runpy.run_path(script, run_name="__main__")
+    del kept  # whoever is hooked in must live as long as the script
 
 
 if __name__ == "__main__":
