@@ -5,8 +5,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,20 @@ class _Run(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line."""
-        return super().parse_args(ctx, ["--heal=auto" if at == "--heal" else at for at in args])
+        return super().parse_args(ctx, list(self._whole(args)))
+
+    def _whole(self, args: Sequence[str]) -> Iterator[str]:
+        options = [at for at in self.params if isinstance(at, click.Option) and not at.is_flag]
+        valued = {name for option in options for name in option.opts}
+        waiting = iter(args)
+        for at in waiting:
+            if at == "--" or len(at) < 2 or not at.startswith("-"):
+                yield at
+                break
+            yield "--heal=auto" if at == "--heal" else at
+            if at in valued and at != "--heal":
+                yield from islice(waiting, 1)
+        yield from waiting  # the script's own
 
 
 @click.command(cls=_Run, context_settings={"allow_interspersed_args": False})
@@ -102,11 +116,12 @@ def run(
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
     if heal is not None and treated is not None:
         raise click.UsageError("A run is treated or has a placebo.")
+    remedies = None if heal is None else _remedies(heal)
     if budget is None:
         budget = 0.01 if heal is None else 0.05
     session: Session | Launcher
     if launches(script, module):
-        ours = tuple(_ours(seed, budget, every, observe, swaps))
+        ours = tuple(_ours(seed, budget, every, observe, swaps, heal))
         session = Launcher(script, module, args, out, ours)
         program = session.program
     else:
@@ -121,7 +136,7 @@ def run(
             every=every,
             swaps=swaps,
             activations=observe == "all",
-            attend=_attendant(heal, treated, seed or 0),
+            attend=_attendant(remedies, treated, seed or 0),
             parent=parent,
         )
     if session.complaint is not None and not quiet and ranks.first_here():
@@ -146,11 +161,11 @@ def _remedies(text: str) -> tuple[str, ...]:
 
 
 def _attendant(
-    heal: str | None, treated: Path | None, seed: int
+    remedies: tuple[str, ...] | None, treated: Path | None, seed: int
 ) -> "Callable[[Observer, Path], None] | None":
     """Who changes what trains, if anyone does."""
-    if heal is not None:
-        return _healer(_remedies(heal), seed)
+    if remedies is not None:
+        return _healer(remedies, seed)
     return None if treated is None else _placebo(treated.resolve(), seed)
 
 
@@ -173,7 +188,12 @@ def _healer(remedies: tuple[str, ...], seed: int) -> "Callable[[Observer, Path],
 
 
 def _ours(
-    seed: int | None, budget: float, every: int | None, observe: str, swaps: tuple[str, ...]
+    seed: int | None,
+    budget: float,
+    every: int | None,
+    observe: str,
+    swaps: tuple[str, ...],
+    heal: str | None,
 ) -> Iterator[str]:
     """The options with which a launcher's processes are to be observed."""
     given = {"--seed": seed, "--budget": budget, "--every": every, "--observe": observe}
@@ -182,6 +202,8 @@ def _ours(
             yield from (option, str(value))
     for swap in swaps:
         yield from ("--swap", swap)
+    if heal is not None:
+        yield f"--heal={heal}"
 
 
 class _Watched:
