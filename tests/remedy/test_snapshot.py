@@ -121,3 +121,25 @@ def test_its_size_is_what_it_keeps() -> None:
     snapshot = training.snapshot()
     assert snapshot.size == alone + 2 * parameters + steps
     assert snapshot.step == 7
+
+
+def test_an_optimizer_that_came_later_remembers_nothing(training: Training) -> None:
+    tensors = [*training.model.parameters(), *training.model.buffers()]
+    before = training.all()
+    snapshot = Snapshot.of(0, tensors, [])
+    training.steps(3)
+    snapshot.restore([training.optimizer])
+    check_same(training.all(), before)
+
+
+def test_what_is_remembered_of_others_stays(training: Training) -> None:
+    if isinstance(training.optimizer, torch.optim.LBFGS):
+        pytest.skip("keeps what it remembers of all parameters with the first")
+    training.steps(1)
+    other = training.model[3]
+    assert isinstance(other, nn.Linear)
+    snapshot = Snapshot.of(1, training.model[0].parameters(), [training.optimizer])
+    training.steps(2)
+    remembered = deepcopy(training.optimizer.state.get(other.weight))
+    snapshot.restore([training.optimizer])
+    check_same(training.optimizer.state.get(other.weight), remembered)

@@ -21,13 +21,17 @@ class Snapshot:
     def of(
         cls, step: int, tensors: Iterable[Tensor], optimizers: Iterable[Optimizer]
     ) -> "Snapshot":
-        """Copy them."""
+        """Copy them, and of what optimizers remember all that is about them."""
+        tensors = list(tensors)
         with torch.no_grad():
             return cls(
                 step,
                 tuple((at, at.detach().clone()) for at in tensors),
                 tuple(
-                    (optimizer, {at: _copy(state) for at, state in optimizer.state.items()})
+                    (
+                        optimizer,
+                        {at: _copy(optimizer.state[at]) for at in tensors if at in optimizer.state},
+                    )
                     for optimizer in optimizers
                 ),
             )
@@ -39,15 +43,21 @@ class Snapshot:
             [state for _, states in self._states for state in states.values()]
         )
 
-    def restore(self) -> None:
-        """Put it all back, in place; it can be done again."""
+    def restore(self, later: Iterable[Optimizer] = ()) -> None:
+        """Put it all back, in place; it can be done again.
+
+        Of the optimizers in `later`, those that were not there yet remember nothing any more.
+        """
+        known = {id(optimizer) for optimizer, _ in self._states}
+        states: dict[Tensor, dict[str, Any]] = {}
+        new = [(optimizer, states) for optimizer in later if id(optimizer) not in known]
         with torch.no_grad():
             for tensor, copy in self._tensors:
                 tensor.detach().copy_(copy)
-            for optimizer, states in self._states:
-                for parameter in list(optimizer.state):
-                    if parameter not in states:
-                        del optimizer.state[parameter]
+            for optimizer, states in (*self._states, *new):
+                for tensor, _ in self._tensors:
+                    if tensor not in states:
+                        optimizer.state.pop(tensor, None)
                 for parameter, state in states.items():
                     optimizer.state[parameter] = _copy(state)
 
