@@ -182,7 +182,8 @@ def _healer(remedies: tuple[str, ...], seed: int) -> "Callable[[Observer, Path],
     def attend(observer: "Observer", path: Path) -> None:
         from reluctant.healing import Healer
 
-        observer.tell = Healer(observer, path, remedies, seed).told
+        healer = Healer(observer, path, remedies, seed)
+        observer.attended(healer.told, healer.close)
 
     return attend
 

@@ -15,7 +15,7 @@ from reluctant.diagnosis import diagnose
 from reluctant.diagnosis.progress import FEW_STEPS
 from reluctant.healing.operations import Operations, State
 from reluctant.healing.outlook import falls, limit, reached, untaught
-from reluctant.observe.guard import sentence
+from reluctant.observe.guard import Guard
 from reluctant.observe.observer import Observer
 from reluctant.record.finding import Diagnosis, Finding, Severity
 from reluctant.record.observation import Observation
@@ -86,6 +86,7 @@ class Healer:
         if LEARNT in self._remedies:
             self._remedies |= {"leak"}
         self._operations = Operations(observer, seed, self._give_up)
+        self._begun = False
         self._initial: Snapshot | None = None
         self._good: deque[Snapshot] = deque(maxlen=2)
         self._first = 0  # the sample with which the window begins
@@ -97,6 +98,7 @@ class Healer:
         self._losses: list[tuple[int, float]] = []
         self._treated: Treated | None = None
         self._count = 0
+        self._guard = Guard()
         self._handle: Any = register_optimizer_step_pre_hook(self._stepping)
 
     # -- what is told --------------------------------------------------------------------------
@@ -105,7 +107,7 @@ class Healer:
         """A sample has been written; what trains is between two steps."""
         if seen.sample.loss is not None:
             self._losses.append((seen.sample.step, seen.sample.loss))
-        if self._handle is None or self._operations.busy:
+        if self._handle is None or self._operations.busy or self._observer.asked:
             return
         try:
             self._look()
@@ -114,19 +116,33 @@ class Healer:
 
     def _stepping(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """An optimizer is about to step: nothing has changed yet, or a pass of ours is over."""
+        if not self._observer.trains(optimizer):
+            return
         try:
-            if self._initial is None:
+            if not self._begun:
+                self._begun = True
                 self._initial = self._operations.snapshot()
             self._operations.stepping(optimizer)
         except Exception as error:
             self._give_up(error)
 
+    def close(self) -> None:
+        """Let go of what trains, which stays as it is now."""
+        if self._handle is None:
+            return
+        self._handle.remove()
+        self._handle = None
+        self._operations.leave()
+        self._initial = self._treated = None
+        self._good.clear()
+
     def _give_up(self, error: Exception) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        self._guard.note(error)  # unless it is the script's own
+        if self._handle is None:
+            return
+        self.close()
         print(
-            f"reluctant: Healing was given up, while the training goes on: {sentence(error)}",
+            f"reluctant: Healing was given up, while the training goes on: {self._guard.failure}",
             file=sys.stderr,
         )
 

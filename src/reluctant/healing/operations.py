@@ -19,7 +19,7 @@ from reluctant.remedy.leak import Spot
 from reluctant.remedy.propose import AGAIN, LEAST_SLOWED, MOST_SLOWED, Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
-from reluctant.remedy.throttle import Throttle
+from reluctant.remedy.throttle import THROTTLE
 from reluctant.remedy.wiring import Survey
 
 # Snapshots may take so many bytes together; there are three at most.
@@ -55,7 +55,7 @@ class Operations:
         self._observer = observer
         self._seed = seed
         self._failed = failed
-        self._throttle = Throttle()
+        self._throttle = THROTTLE
         self._passing: TorchFunctionMode | None = None
         self._before_step: Then | None = None
         self._after_step: Then | None = None
@@ -87,7 +87,7 @@ class Operations:
         while len(self._leaks) > state.leaks:
             self._leaks.pop()()
         if state.snapshot is not None:
-            state.snapshot.restore()
+            state.snapshot.restore(self._observer.optimizers())
         for optimizer, factor in state.factors.items():
             if factor != self._throttle.factor(optimizer):
                 self._throttle.set(optimizer, factor)
@@ -106,8 +106,11 @@ class Operations:
     def rescale(self, proposal: Proposal, attempt: int, begun: Then, done: Then) -> None:
         """Fresh weights for all layers, in the next pass."""
         held = self._observer.optimizers()
-        trained = {id(at) for one in held for group in one.param_groups for at in group["params"]}
-        self._check([at for one in held for group in one.param_groups for at in group["params"]])
+        ours = self._observer.ours(
+            at for one in held for group in one.param_groups for at in group["params"]
+        )
+        self._check(ours)
+        trained = set(map(id, ours))
         rectified = self._observer.rectified()
         restart = Restart(
             lambda leaf: id(leaf) in trained,
@@ -184,7 +187,7 @@ class Operations:
         if good is None:
             raise Refused("No earlier state was kept: it would have taken too much memory.")
         begun()
-        good.restore()
+        good.restore(self._observer.optimizers())
         self._to_pace = {id(at): AGAIN**attempt for at in self._observer.optimizers()}
 
     def slow_down(self, attempt: int, begun: Then) -> None:
@@ -205,6 +208,8 @@ class Operations:
     def _check(self, tensors: Iterable[Tensor]) -> None:
         """Refuse what cannot be changed."""
         tensors = list(tensors)
+        if len(self._observer.ours(tensors)) < len(tensors):
+            raise Refused("A layer outside of the model that is treated reads the units.")
         for optimizer in self._observer.optimizers():
             held = {id(at) for group in optimizer.param_groups for at in group["params"]}
             why = optimizers.refusal(optimizer, [at for at in tensors if id(at) in held])
@@ -224,7 +229,7 @@ class Operations:
                 sound /= pace.momentum(optimizer)
                 factor = min(max(sound, 1 / LEAST_SLOWED), 1 / MOST_SLOWED)
             self._slow(optimizer, factor)
-        self.leave()
+        self._over()
 
     def _pass(
         self, mode: TorchFunctionMode, before_step: Then | None, after_step: Then | None
@@ -235,20 +240,27 @@ class Operations:
         eager.enter()
         stack.enter(mode)
 
-    def leave(self) -> None:
-        """End a pass of ours, if there is one."""
+    def leave(self) -> bool:
+        """End a pass of ours, and nothing comes of it; whether there was one."""
         if self._passing is None:
-            return
+            return False
         stack.leave(self._passing)
         eager.leave()
         self._passing = None
+        return True
+
+    def _over(self) -> None:
+        if not self.leave():
+            return
         if self._before_step is not None:
             self._before_step()
         if self._after_step is not None:
             self._once_stepped(self._after_step)
 
     def _once_stepped(self, then: Then) -> None:
-        def after(*_: object) -> None:
+        def after(optimizer: Optimizer, *_: object) -> None:
+            if not self._observer.trains(optimizer):
+                return
             handle.remove()
             try:
                 then()

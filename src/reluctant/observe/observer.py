@@ -3,7 +3,7 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf, isfinite
 from pathlib import Path
@@ -76,6 +76,7 @@ class Observer:
         self._rank = rank
         self._began = began
         self._activations = activations
+        self._scope = scope
         self._writer = Writer(folder, rank)
         self._names = Names(self.guard)
         self._layers = Layers(self._names, scope)
@@ -83,7 +84,11 @@ class Observer:
         self._mode = SiteMode(self._names, self._layers, self._parameters, self.guard, scope)
         if scope is not None and scope.model is not None:
             self._names.adopt(scope.model)
-        self.tell = tell
+        self._tell = tell
+        self._attending: Callable[[Observation], None] | None = None
+        self._leave: Callable[[], None] = _nothing
+        # Whether somebody asks, while what trains may be anywhere in a step.
+        self.asked = False
         self._until = until
         self._rows = RowProbe(self._layers)
         self._found: list[Rows] = []
@@ -123,7 +128,7 @@ class Observer:
                 part()
 
     def _let_go(self) -> None:
-        for part in (self.clock.stop, self._names.close, *self._awaited):
+        for part in (self._leave, self.clock.stop, self._names.close, *self._awaited):
             with self.guard:
                 part()
 
@@ -145,8 +150,14 @@ class Observer:
 
     # -- for whoever changes what trains -----------------------------------------------------
 
+    def attended(self, tell: Callable[[Observation], None], leave: Callable[[], None]) -> None:
+        """Have somebody told of each sample once it is written, and leave when observation does."""
+        self._attending, self._leave = tell, leave
+
     def tensors(self) -> list[Tensor]:
-        """All parameters and buffers of the models that were met."""
+        """All parameters and buffers of what is watched: a model, or all models that were met."""
+        if self._scope is not None:
+            return self._scope.tensors()
         found: dict[int, Tensor] = {}
         for parameter, owned in self._names.parameters():
             found[id(parameter)] = parameter
@@ -159,8 +170,19 @@ class Observer:
         return list(found.values())
 
     def optimizers(self) -> list[Optimizer]:
-        """Those that have stepped and are still there."""
+        """Those that have stepped what is watched, and are still there."""
         return self.clock.stepped()
+
+    def trains(self, optimizer: Optimizer) -> bool:
+        """Whether what is watched is what this optimizer steps."""
+        return self._scope is None or self._scope.trains(optimizer)
+
+    def ours(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """Those that belong to what is watched."""
+        if self._scope is None:
+            return list(tensors)
+        known = set(map(id, self._scope.tensors()))
+        return [tensor for tensor in tensors if id(tensor) in known]
 
     def weight(self, name: str | None) -> Tensor | None:
         """The weight of the layer that findings call so."""
@@ -360,8 +382,8 @@ class Observer:
             seen = waiting()
             self._writer.write(seen)
             self._schedule.spent += perf_counter() - began
-            if self.tell is not None:
-                self.tell(seen)
+            for tell in filter(None, (self._tell, self._attending)):
+                tell(seen)
 
     def _abandon(self) -> None:
         """In a forked child: this record is the parent's, and nothing of ours is to run here."""
@@ -371,6 +393,10 @@ class Observer:
         with self.guard:
             self._end()
         self._let_go()
+
+
+def _nothing() -> None:
+    """What there is to leave where nobody attends."""
 
 
 def _mean(losses: list[Tensor], factor: float) -> float | None:

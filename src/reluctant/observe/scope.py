@@ -3,7 +3,7 @@
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 
@@ -41,6 +41,11 @@ class Scope:
             groups, known = len(optimizer.param_groups), holds(optimizer, model)
             self._known[optimizer] = groups, known
         return known
+
+    def tensors(self) -> list[Tensor]:
+        """The model's parameters and buffers."""
+        model = self.model
+        return [] if model is None else [*model.parameters(), *model.buffers()]
 
     def holds(self, modules: list[nn.Module]) -> bool:
         """Whether a call on behalf of these modules, one within another, is the model's."""

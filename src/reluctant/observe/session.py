@@ -220,7 +220,11 @@ class Session:
         """Write what has been seen and waits to be written."""
         if self._observer is not None and self.here:
             with self._observer.guard:
-                self._observer.flush()
+                self._observer.asked = True
+                try:
+                    self._observer.flush()
+                finally:
+                    self._observer.asked = False
 
     def finish(self, exit_code: int) -> None:
         """The script has ended: complete the record, which in a fork is its parent's to do."""
