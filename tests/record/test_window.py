@@ -16,7 +16,7 @@ from reluctant.diagnosis import diagnose
 from reluctant.record import columns, rows
 from reluctant.record.columns import Stored, histories, together
 from reluctant.record.reader import load
-from reluctant.record.run import Run
+from reluctant.record.run import Intervention, Run
 from reluctant.record.window import window
 
 COUNT = 9
@@ -75,6 +75,15 @@ def test_what_the_run_met_stays(run: Run) -> None:
         assert getattr(part, name) is getattr(run, name)
     assert part.series.weights(0) is run.series.weights(0)
     assert part.series.limits(0) is run.series.limits(0)
+
+
+def test_of_what_was_done_there_is_what_was_done_within(run: Run) -> None:
+    steps = [at.step for at in run.samples]
+    did = [
+        Intervention(at, step, *("",) * 3, None, None, "", 0, 0) for at, step in enumerate(steps)
+    ]
+    part = window(replace(run, interventions=tuple(did)), 2, 5)
+    assert [(at.index, at.step) for at in part.interventions] == [(2, 0), (3, 10), (4, 20)]
 
 
 def test_a_window_of_a_window_is_a_window(run: Run) -> None:

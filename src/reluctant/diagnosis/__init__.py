@@ -1,6 +1,7 @@
 """From a record to findings: pure functions, no torch."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from reluctant.diagnosis import (
     symmetric,
 )
 from reluctant.diagnosis.limits import limits
+from reluctant.diagnosis.progress import Progress
 from reluctant.diagnosis.reading import Reading
+from reluctant.diagnosis.treated import since
 from reluctant.record.finding import Diagnosis, Finding, Severity
 from reluctant.record.run import Run
 
@@ -40,11 +43,19 @@ RULES = (
 
 
 def diagnose(run: Run) -> Diagnosis:
-    """What is wrong in this run, most severe first, and how each layer stands."""
+    """What is wrong in this run, most severe first, and how each layer stands.
+
+    A run that was treated is judged by what followed the last remedy that was kept.
+    """
     # A record may hold NaN anywhere; what a rule makes of it is the rule's business.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _diagnose(run)
+        part, step = since(run)
+        found = _diagnose(part)
+        if not step:
+            return found
+        told = f"Steps are counted from the last intervention, at step {step:,}."
+        return replace(found, limits=(*found.limits, told), loss=Progress(run).ends)
 
 
 def _diagnose(run: Run) -> Diagnosis:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from reluctant.diagnosis import dead
 from reluctant.diagnosis.reading import Mask, Reading, SiteReading
+from reluctant.diagnosis.treated import since
 from reluctant.record.finding import Certainty, Diagnosis, Finding
 from reluctant.record.run import Function, Run, Site, Way, Weights
 from reluctant.words import number, plural
@@ -83,7 +84,7 @@ def certify(run: Run, diagnosis: Diagnosis, box: Box | None = None) -> Diagnosis
     if not found:
         said = "No unit was found to be dead, so there is nothing to certify."
         return replace(diagnosis, limits=(*diagnosis.limits, said))
-    prover, sites = Prover(run, box), Reading(run).sites
+    prover, sites = Prover(run, box), Reading(since(run)[0]).sites
     return replace(
         diagnosis,
         findings=tuple(

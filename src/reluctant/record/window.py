@@ -24,16 +24,21 @@ AnySeries = TypeVar("AnySeries", SiteSeries, LayerSeries, InputSeries, HeadSerie
 def window(run: Run, first: int, last: int | None = None) -> Run:
     """The samples of a run from number `first` up to `last`; steps are counted from the first.
 
-    What the run met and how it ended stays as it is.
+    What the run met and how it ended stays as it is; of what was done to it, what was done there.
     """
     samples = run.samples[first:last]
-    origin = samples[0].step if samples else 0
+    origin, end = (samples[0].step, samples[-1].step) if samples else (0, -1)
     return replace(
         run,
         samples=tuple(
             replace(at, index=place, step=at.step - origin) for place, at in enumerate(samples)
         ),
         series=_Window(run, first, first + len(samples)),
+        interventions=tuple(
+            replace(at, step=at.step - origin)
+            for at in run.interventions
+            if origin <= at.step and (last is None or at.step <= end)
+        ),
     )
 
 
