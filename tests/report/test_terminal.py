@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from tests.records import a_run
 
 from reluctant.diagnosis import diagnose
 from reluctant.record.finding import Diagnosis, LayerSummary
-from reluctant.record.run import Run
+from reluctant.record.run import Intervention, Run
 from reluctant.report import document, terminal
 from reluctant.words import number, percent, plural
 
@@ -90,6 +91,49 @@ def test_plain_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str
     assert out == ""
     assert "\x1b" not in err
     assert all(line == line.rstrip() for line in err.splitlines())
+
+
+DONE = Intervention(
+    0, 48, "rescale", "dead-units", "born-dead", "layer1", 20, "dead-units", 20.0, 0.0
+)  # fmt: skip
+TOLD = {
+    "kept": (
+        {"after": 3.0, "kept": True},
+        "✔ kept rescale step 48, for dead-units (born-dead), layer layer1: 20 units "
+        "dead-units: 20 before, 0 predicted, 3 after.",
+    ),
+    "undone": (
+        {"after": 20.0, "kept": False, "text": "The loss rose."},
+        "▲ undone rescale step 48, for dead-units (born-dead), layer layer1: 20 units "
+        "dead-units: 20 before, 0 predicted, 20 after. The loss rose.",
+    ),
+    "refused": (
+        {"kept": False, "text": "You declined."},
+        "• refused rescale step 48, for dead-units (born-dead), layer layer1: 20 units "
+        "You declined.",
+    ),
+    "not judged": (
+        {"finding": "plateau", "measure": "plateau", "layer": None, "units": None, "before": 1.0},
+        "• begun rescale step 48, for plateau (born-dead), the whole run "
+        "plateau: found before, gone predicted. Not judged before the end.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("facts", "words"), TOLD.values(), ids=TOLD)
+def test_what_was_done_is_told(facts: dict[str, Any], words: str) -> None:
+    run = replace(a_run(), interventions=(replace(DONE, **facts),))
+    assert words in " ".join(rendered(run).split())
+    assert words in " ".join(rendered(run, whole=True).split())
+
+
+def test_of_many_refusals_some_are_told() -> None:
+    did = [replace(DONE, index=at, layer=f"{at}", kept=False, text="No.") for at in range(9)]
+    run = replace(a_run(), interventions=(replace(DONE, index=9, after=0.0, kept=True), *did))
+    text = rendered(run)
+    assert (text.count("• refused"), text.count("✔ kept")) == (4, 1)
+    assert "and 5 more that were refused" in text
+    assert rendered(run, whole=True).count("• refused") == 9
 
 
 def test_the_document_is_what_was_promised() -> None:

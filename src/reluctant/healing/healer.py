@@ -33,6 +33,7 @@ from reluctant.remedy.propose import (
 )
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
+from reluctant.words import number
 
 # No run is treated more often: what so many remedies have not mended is no case for them.
 MOST_INTERVENTIONS = 4
@@ -268,7 +269,9 @@ class Healer:
             return False
         kept = isfinite(loss) and loss <= treated.limit
         after = _measured(treated.proposal, diagnosis)
-        self._observer.intervened(replace(treated.intervention, after=after, kept=kept))
+        came_to = "was not finite any more" if not isfinite(loss) else f"came to {number(loss)}"
+        text = "" if kept else f"The loss {came_to}, and was to be {number(treated.limit)} at most."
+        self._observer.intervened(replace(treated.intervention, after=after, kept=kept, text=text))
         self._treated = None
         if not kept:
             self._operations.restore(treated.before)

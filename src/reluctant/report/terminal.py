@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reluctant.record.finding import Diagnosis, Evidence, Finding, LayerSummary, Severity
-from reluctant.record.run import Run
+from reluctant.record.run import Intervention, Run
 from reluctant.words import number, percent, plural
 
 # More lines than this do not fit a screen together with the findings.
@@ -46,6 +46,7 @@ _SIMPLER = str.maketrans(
         "≤": "<=",
         "≥": ">=",
         "∞": "inf",
+        "✔": "+",
     }
 )
 
@@ -60,6 +61,8 @@ _VERDICT_STYLE = {
 def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableType:
     """All that a person reads at the end of a run; `whole` leaves nothing out."""
     parts: list[RenderableType] = [Text(""), _heading(run, diagnosis)]
+    if run.interventions:
+        parts += [Text(""), Padding(_interventions(run.interventions, whole), (0, 0, 0, 2))]
     if diagnosis.layers:
         parts += [Text(""), Padding(_layers(diagnosis, whole), (0, 0, 0, 2))]
     for block in _findings(diagnosis.findings, whole):
@@ -168,6 +171,58 @@ def _flow(gradient: float | None, top: float) -> Text:
     bar = Text("━" * whole, "green" if whole > _CELLS // 2 else "red")
     bar.append("┄" * (_CELLS - whole), "dim")
     return bar.append(f" {number(gradient)}", "default")
+
+
+# -- interventions ----------------------------------------------------------------------------
+
+
+def _interventions(interventions: Sequence[Intervention], whole: bool) -> RenderableType:
+    """What was done while the script ran, and what came of it; of many that were refused, some."""
+    refused = [at for at in interventions if _is_refused(at)]
+    hidden = () if whole else refused[MOST_NOTES:]
+    lines = [_intervention(at) for at in interventions if at not in hidden]
+    if hidden:
+        lines.append(Text(f"… and {len(hidden):,} more that were refused", "dim"))
+    return Group(*lines)
+
+
+def _is_refused(at: Intervention) -> bool:
+    return at.kept is False and at.after is None
+
+
+def _intervention(at: Intervention) -> RenderableType:
+    if at.kept is None:
+        head = ("• begun", "cyan")
+    elif at.kept:
+        head = ("✔ kept", "green")
+    else:
+        head = ("• refused", "cyan") if _is_refused(at) else ("▲ undone", "yellow")
+    text = Text.assemble(head, "  ")
+    text.append(at.remedy, "bold").append(f"  step {at.step:,}, for {at.finding} ({at.cause}), ")
+    text.append(_whom(at))
+    return Group(text, Padding(Text(" ".join(_came_of(at))), (0, 0, 0, 4)))
+
+
+def _whom(at: Intervention) -> str:
+    where = f"layer {at.layer}" if at.layer else "the whole run"
+    return where if at.units is None else f"{where}: {plural(at.units, 'unit')}"
+
+
+def _came_of(at: Intervention) -> Iterator[str]:
+    if not _is_refused(at):
+        values = {"before": at.before, "predicted": at.predicted, "after": at.after}
+        told = [f"{_size(at, value)} {when}" for when, value in values.items() if value is not None]
+        yield f"{at.measure}: {', '.join(told)}."
+    if at.kept is None:
+        yield "Not judged before the end."
+    if at.text:
+        yield at.text
+
+
+def _size(at: Intervention, value: float) -> str:
+    if at.measure == at.finding and at.units is None:
+        return "found" if value else "gone"
+    return number(value)
 
 
 # -- findings ---------------------------------------------------------------------------------
