@@ -77,7 +77,8 @@ class _Run(click.Command):
 @click.option(
     "--heal",
     metavar="[=REMEDY,...]",
-    help="Treat what is found while the script runs, by all remedies or by these alone.",
+    help="Treat what is found while the script runs, by all remedies or by these alone; "
+    "'ask' among them has you asked before each.",
 )
 @click.option(
     "--heal-placebo",
@@ -145,45 +146,46 @@ def run(
 
 
 def _remedies(text: str) -> tuple[str, ...]:
-    """What `--heal` names."""
+    """What `--heal` names, `ask` among it."""
     from reluctant.remedy.propose import LEARNT, REMEDIES
 
-    if text == "auto":
-        return REMEDIES
     named = tuple(text.split(","))
     known = (*REMEDIES, LEARNT)
-    unknown = [name for name in named if name not in known]
+    unknown = [name for name in named if name not in (*known, "ask", "auto")]
     if unknown:
         raise click.BadParameter(
-            f"{unknown[0]!r} is no remedy; there are {', '.join(known)}.", param_hint="--heal"
+            f"{unknown[0]!r} is no remedy; there are {', '.join(known)}, and 'ask' to be asked "
+            "before each.",
+            param_hint="--heal",
         )
-    return named
+    every = "auto" in named or named == ("ask",)
+    return (*REMEDIES, *(at for at in named if at == "ask")) if every else named
 
 
 def _attendant(
     remedies: tuple[str, ...] | None, treated: Path | None, seed: int
-) -> "Callable[[Observer, Path], None] | None":
+) -> "Callable[[Observer, Path], object] | None":
     """Who changes what trains, if anyone does."""
     if remedies is not None:
         return _healer(remedies, seed)
     return None if treated is None else _placebo(treated.resolve(), seed)
 
 
-def _placebo(treated: Path, seed: int) -> "Callable[[Observer, Path], None]":
-    def attend(observer: "Observer", path: Path) -> None:
+def _placebo(treated: Path, seed: int) -> "Callable[[Observer, Path], object]":
+    def attend(observer: "Observer", path: Path) -> object:
         from reluctant.healing.placebo import Placebo
 
-        Placebo(observer, treated, seed)
+        return Placebo(observer, treated, seed)
 
     return attend
 
 
-def _healer(remedies: tuple[str, ...], seed: int) -> "Callable[[Observer, Path], None]":
-    def attend(observer: "Observer", path: Path) -> None:
-        from reluctant.healing import Healer
+def _healer(remedies: tuple[str, ...], seed: int) -> "Callable[[Observer, Path], object]":
+    def attend(observer: "Observer", path: Path) -> object:
+        from reluctant.healing import Asking, Healer
 
-        healer = Healer(observer, path, remedies, seed)
-        observer.attended(healer.told, healer.close)
+        consent = Asking() if "ask" in remedies else None
+        return Healer(observer, path, remedies, seed, consent)
 
     return attend
 

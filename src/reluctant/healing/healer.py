@@ -2,10 +2,11 @@
 
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from torch.optim import Optimizer
@@ -76,16 +77,24 @@ class Healer:
         path: the run's folder.
         remedies: those that may be used.
         seed: of fresh weights.
+        consent: asked before each remedy, if it may be applied.
     """
 
     def __init__(
-        self, observer: Observer, path: Path, remedies: Iterable[str], seed: int = 0
+        self,
+        observer: Observer,
+        path: Path,
+        remedies: Iterable[str],
+        seed: int = 0,
+        consent: Callable[[Proposal], bool] | None = None,
     ) -> None:
         self._observer = observer
         self._path = path
         self._remedies = frozenset(remedies)
         if LEARNT in self._remedies:
             self._remedies |= {"leak"}
+        self._consent = consent
+        self._declined: set[tuple[str, str]] = set()
         self._operations = Operations(observer, seed, self._give_up)
         self._begun = False
         self._initial: Snapshot | None = None
@@ -101,6 +110,7 @@ class Healer:
         self._count = 0
         self._guard = Guard()
         self._handle: Any = register_optimizer_step_pre_hook(self._stepping)
+        observer.attended(self.told, self.close)
 
     # -- what is told --------------------------------------------------------------------------
 
@@ -197,13 +207,28 @@ class Healer:
                     continue
                 if proposal.remedy == "rescale" and not anew:
                     continue
+                if (proposal.remedy, finding.slug) in self._declined:
+                    continue
                 self._attempts[proposal.key] = attempt + 1
                 try:
+                    self._ask(proposal)
                     self._apply(proposal, attempt)
                 except Refused as why:
                     self._refused(proposal, why)
                     continue
                 return
+
+    def _ask(self, proposal: Proposal) -> None:
+        """Raises `Refused` where there is no consent: the same is not asked of every layer then."""
+        if self._consent is None:
+            return
+        began = perf_counter()
+        self._declined.add((proposal.remedy, proposal.finding.slug))
+        consents = self._consent(proposal)
+        self._observer.waited(perf_counter() - began)
+        if not consents:
+            raise Refused("You declined.")
+        self._declined.discard((proposal.remedy, proposal.finding.slug))
 
     def _apply(self, proposal: Proposal, attempt: int) -> None:
         def begun() -> None:

@@ -201,6 +201,10 @@ class Observer:
         self._schedule.anew(self.clock.steps)
         self.clock.wake = self.clock.steps
 
+    def waited(self, seconds: float) -> None:
+        """So long somebody was waited for who attends: that is no cost of observing."""
+        self._overhead -= seconds
+
     def intervened(self, intervention: Intervention) -> None:
         """Record that something was done, or what has become of it."""
         self.interventions = max(self.interventions, intervention.index + 1)

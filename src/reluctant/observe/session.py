@@ -75,7 +75,7 @@ class Session:
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
         until: int | None = None,
-        attend: "Callable[[Observer, Path], None] | None" = None,
+        attend: "Callable[[Observer, Path], object] | None" = None,
         parent: str | None = None,
     ) -> None:
         self.complaint: FolderNotWritable | RecordNotWritten | None = None
