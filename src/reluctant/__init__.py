@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
+    from reluctant.monitor import heal as heal
     from reluctant.monitor import watch as watch
     from reluctant.pruning import prune as prune
     from reluctant.record.reader import load as load
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # script started by `reluctant run` must be the first to import torch and numpy.
 _HOME = {
     "diagnose": "reluctant.diagnosis",
+    "heal": "reluctant.monitor",
     "prune": "reluctant.pruning",
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
@@ -29,7 +31,17 @@ _HOME = {
 # Modules that people reach by attribute, as in `reluctant.nn.SiLU`.
 _MODULES = ("functional", "nn")
 
-__all__ = ["Run", "__version__", "diagnose", "load", "prune", "register", "swap", "watch"]
+__all__ = [
+    "Run",
+    "__version__",
+    "diagnose",
+    "heal",
+    "load",
+    "prune",
+    "register",
+    "swap",
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:

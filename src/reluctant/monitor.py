@@ -1,10 +1,10 @@
-"""`reluctant.watch`: observation and diagnosis of one model in a loop of one's own."""
+"""`reluctant.watch` and `heal`: one model in a loop of one's own is observed, and treated."""
 
 import inspect
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -18,6 +18,8 @@ from torch.optim import Optimizer
 
 from reluctant.diagnosis import diagnose
 from reluctant.errors import WrongArgument
+from reluctant.healing import Healer
+from reluctant.observe.observer import Observer
 from reluctant.observe.scope import Scope, holds, innermost
 from reluctant.observe.session import Session
 from reluctant.record import folder
@@ -26,6 +28,7 @@ from reluctant.record.observation import Observation
 from reluctant.record.reader import load
 from reluctant.record.run import Run
 from reluctant.record.scalars import Scalars
+from reluctant.remedy.propose import REMEDIES
 from reluctant.words import plural
 
 OnSample = Callable[[int, dict[str, float]], object]
@@ -40,22 +43,40 @@ class Options:
     """
 
     out: str | os.PathLike[str] | None = None
-    budget: float = 0.01
+    budget: float | None = None
     every: int | None = None
     observe: str = "all"
     on_sample: OnSample | None = None
+    heal: bool | Iterable[str] = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.heal, Iterable) and not isinstance(self.heal, str):
+            object.__setattr__(self, "heal", tuple(self.heal))
         checks: dict[str, tuple[bool, str]] = {
             "out": (isinstance(self.out, str | os.PathLike | None), "the path of a folder"),
-            "budget": (_is_share(self.budget), "a share between 0 and 1"),
+            "budget": (_is_share(self.budget), "a share between 0 and 1, or None"),
             "every": (_is_count(self.every), "a whole number from 1 on, or None"),
             "observe": (self.observe in ("all", "parameters"), '"all" or "parameters"'),
             "on_sample": (self.on_sample is None or callable(self.on_sample), "a function"),
+            "heal": (_is_remedies(self.heal), f"True, False or some of {', '.join(REMEDIES)}"),
         }
         for name, (fits, constraint) in checks.items():
             if not fits:
                 raise WrongArgument.against(name, constraint, {"it": repr(getattr(self, name))})
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """Those that may be used."""
+        if isinstance(self.heal, bool):
+            return REMEDIES if self.heal else ()
+        return tuple(self.heal)
+
+    @property
+    def share(self) -> float:
+        """The budget: whoever treats has to look closer."""
+        if self.budget is not None:
+            return self.budget
+        return 0.05 if self.remedies else 0.01
 
     def again(self, turn: int) -> "Options":
         """For another run, the first being turn 1: a folder that was named gets a number."""
@@ -98,11 +119,12 @@ class Watch(ContextDecorator):
         self._session = Session(
             _who(),
             out=None if options.out is None else Path(options.out),
-            budget=options.budget,
+            budget=options.share,
             every=options.every,
             activations=options.observe == "all",
             scope=Scope(model, optimizer),
             tell=self._tell if options.on_sample is not None else None,
+            attend=self._treat if options.remedies else None,
         )
         place = self._session.path
         if self._session.complaint is not None:
@@ -193,6 +215,9 @@ class Watch(ContextDecorator):
         self._turn = 0
         return super().__call__(function)
 
+    def _treat(self, observer: Observer, path: Path) -> None:
+        Healer(observer, path, self._options.remedies)
+
     # -- scalars -----------------------------------------------------------------------------
 
     def _tell(self, seen: Observation) -> None:
@@ -221,10 +246,11 @@ def watch(
     optimizer: Optimizer | None = None,
     *,
     out: str | os.PathLike[str] | None = None,
-    budget: float = 0.01,
+    budget: float | None = None,
     every: int | None = None,
     observe: str = "all",
     on_sample: OnSample | None = None,
+    heal: bool | Iterable[str] = False,
 ) -> Watch:
     """Watch `model` while it trains.
 
@@ -236,18 +262,51 @@ def watch(
         model: the model, or a part of one; what others compute beside it is left alone.
         optimizer: the one whose steps are the clock; None for any that trains the model.
         out: the record's folder; None for a new one under `.reluctant/runs`.
-        budget: share of the time that observation may take.
+        budget: share of the time that observation may take; None for 0.01, or 0.05 if it heals.
         every: observe every so many steps instead, whatever it costs.
         observe: "all", or "parameters" to leave activations alone.
         on_sample: called with the step and scalars by name once a sample is written, to send
             them to TensorBoard, W&B, MLflow and the like. If it raises, it is not called again.
+        heal: treat what is found, by all remedies or by those named, as `reluctant.heal` does.
 
     Raises:
         WrongArgument: one of these is not what it can be, or the optimizer trains another model.
         FolderNotWritable: the record cannot be put there.
     """
-    options = Options(out, budget, every, observe, on_sample)
+    options = Options(out, budget, every, observe, on_sample, heal)
     return Watch(model, optimizer, options)
+
+
+def heal(
+    model: nn.Module,
+    optimizer: Optimizer | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    budget: float | None = None,
+    every: int | None = None,
+    observe: str = "all",
+    on_sample: OnSample | None = None,
+    remedies: Iterable[str] | None = None,
+) -> Watch:
+    """Watch `model` while it trains, and treat what is found.
+
+        with reluctant.heal(model) as healing:
+            train(model)
+        print(healing.run().interventions)
+
+    What is changed are the model's own parameters and buffers, what optimizers remember of them,
+    and how long the steps of these optimizers are; it stays so when the watch ends. What a remedy
+    has made worse is undone.
+
+    Args:
+        model, optimizer, out, budget, every, observe, on_sample: as `watch` has them.
+        remedies: those that may be used, by name; None for all.
+
+    Raises:
+        WrongArgument, FolderNotWritable: as `watch` does.
+    """
+    treat = True if remedies is None else remedies
+    return Watch(model, optimizer, Options(out, budget, every, observe, on_sample, treat))
 
 
 def _checked(model: object, optimizer: object) -> Optimizer | None:
@@ -291,7 +350,13 @@ def _kind(given: object) -> str:
 
 
 def _is_share(value: object) -> bool:
-    return isinstance(value, Real) and 0 <= float(value) <= 1
+    return value is None or (isinstance(value, Real) and 0 <= float(value) <= 1)
+
+
+def _is_remedies(value: object) -> bool:
+    return isinstance(value, bool) or (
+        isinstance(value, tuple) and all(at in REMEDIES for at in value)
+    )
 
 
 def _is_count(value: object) -> bool:

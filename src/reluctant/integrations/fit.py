@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch import nn
@@ -21,7 +22,7 @@ class Fit:
     Args:
         out: the record's folder; None for a new one under `.reluctant/runs`. Of several fits the
             second goes to `out-2`, and so on.
-        budget, every, observe, on_sample: as `reluctant.watch` has them.
+        budget, every, observe, on_sample, heal: as `reluctant.watch` has them.
         quiet: print no verdict.
 
     Raises:
@@ -32,14 +33,15 @@ class Fit:
         self,
         *,
         out: str | os.PathLike[str] | None = None,
-        budget: float = 0.01,
+        budget: float | None = None,
         every: int | None = None,
         observe: str = "all",
         on_sample: OnSample | None = None,
+        heal: bool | Iterable[str] = False,
         quiet: bool = False,
     ) -> None:
         super().__init__()
-        self._options = Options(out, budget, every, observe, on_sample)
+        self._options = Options(out, budget, every, observe, on_sample, heal)
         self._quiet = quiet
         self._fits = 0
         self._watch: Watch | None = None
