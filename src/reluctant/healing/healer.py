@@ -4,6 +4,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import wraps
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -125,17 +126,43 @@ class Healer:
         except Exception as error:
             self._give_up(error)
 
-    def _stepping(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """An optimizer is about to step: nothing has changed yet, or a pass of ours is over."""
+    def _stepping(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """An optimizer is about to step: nothing has changed yet, or a pass of ours is over.
+
+        Where a closure computes the gradients, as Lightning's does, the pass is within the step.
+        """
         if not self._observer.trains(optimizer):
-            return
+            return None
         try:
             if not self._begun:
                 self._begun = True
                 self._initial = self._operations.snapshot()
-            self._operations.stepping(optimizer)
+            closure = args[1] if len(args) > 1 else kwargs.get("closure")
+            if closure is None:
+                self._operations.stepping(optimizer)
+            elif self._operations.waiting:
+                within = self._within(optimizer, closure)
+                if len(args) > 1:
+                    return (args[0], within, *args[2:]), kwargs
+                return args, {**kwargs, "closure": within}
         except Exception as error:
             self._give_up(error)
+        return None
+
+    def _within(self, optimizer: Optimizer, closure: Callable[[], Any]) -> Callable[[], Any]:
+        @wraps(closure)
+        def first() -> Any:
+            result = closure()
+            if self._handle is not None and self._operations.waiting:
+                try:
+                    self._operations.in_step(optimizer)
+                except Exception as error:
+                    self._give_up(error)
+            return result
+
+        return first
 
     def close(self) -> None:
         """Let go of what trains, which stays as it is now."""

@@ -218,8 +218,19 @@ class Operations:
 
     # -- between two steps ---------------------------------------------------------------------
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is to be done before the next update."""
+        return self.busy or bool(self._to_pace)
+
+    def in_step(self, optimizer: Optimizer) -> None:
+        """A closure has been called for the gradients of a step that goes on."""
+        self._throttle.lift(optimizer)
+        self.stepping(optimizer)
+        self._throttle.lower(optimizer)
+
     def stepping(self, optimizer: Optimizer) -> None:
-        """An optimizer is about to step: a pass of ours is over."""
+        """An optimizer has its gradients and is about to step: a pass of ours is over."""
         wanted = self._to_pace.pop(id(optimizer), None)
         if wanted is not None:
             sound = pace.factor(optimizer) / self._throttle.factor(optimizer)

@@ -29,6 +29,15 @@ class Throttle:
             optimizer.register_step_post_hook(self._put_back)
         self._factors[optimizer] = factor
 
+    def lift(self, optimizer: Optimizer) -> None:
+        """In the midst of a step: put its rate back."""
+        self._put_back(optimizer, (), {})
+
+    def lower(self, optimizer: Optimizer) -> None:
+        """In the midst of a step: have this one too taken at its share of the rate."""
+        if optimizer in self._factors:
+            self._slow(optimizer, (), {})
+
     def _slow(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         # The last step may have raised, and the script gone on.
         self._put_back(optimizer, args, kwargs)
