@@ -131,6 +131,15 @@ def test_units_that_die_as_the_rate_rises_are_killed_by_it() -> None:
     assert "the learning rate had risen from 0.01 to 0.1" in finding.cause.text
 
 
+@pytest.mark.parametrize("feeds", [{1: (1,)}, {1: (2,), 2: (1,)}])
+def test_a_layer_that_stands_before_itself(feeds: dict[int, tuple[int, ...]]) -> None:
+    """As an encoder does whose weight is the decoder's too, or a cell of a recurrent network."""
+    run = a_run(sites={at: {**SILENT, "mean": -9.0} for at in feeds}, losses=FLAT)
+    layers = tuple(replace(at, inputs=feeds.get(at.index, at.inputs)) for at in run.layers)
+    found = diagnose(replace(run, layers=layers)).findings
+    assert {at.layer for at in found if at.slug == "dead-units"} >= {f"layer{at}" for at in feeds}
+
+
 def test_upstream_dead_names_the_root() -> None:
     constant = {"fired": 0, "low": -0.3, "high": -0.3, "mean": -0.3, "std": 0.0}
     sites = {0: CUT_OFF, 1: {**SILENT, "mean": -9.0}, 2: constant, 3: constant}

@@ -70,16 +70,23 @@ def why(
     return cause, evidence, min(first, len(site.series.samples) - 1)
 
 
-def silent_input(reading: Reading, site: SiteReading) -> SiteReading | None:
-    """The dead layer that makes this one's input constant, the furthest back of them."""
+def silent_input(
+    reading: Reading, site: SiteReading, after: tuple[SiteReading, ...] = ()
+) -> SiteReading | None:
+    """The dead layer that makes this one's input constant, the furthest back of them.
+
+    Not one of those `after` it: a layer whose weight is used again may stand before itself.
+    """
     silent = [other for other in reading.before(site) if other.stuck.share == 1]
     if not silent or len(silent) < len(reading.before(site)):
         return None
     other = silent[0]
+    if other is site or any(other is at for at in after):
+        return None
     if int(other.stuck.since.max()) > int(site.stuck.since[site.stuck.dead].max()):
         # It fell silent only after this one did.
         return None
-    return silent_input(reading, other) or other
+    return silent_input(reading, other, (site, *after)) or other
 
 
 def _killing(reading: Reading, site: SiteReading) -> Killing | None:
