@@ -109,6 +109,7 @@ class Healer:
         self._losses: list[tuple[int, float]] = []
         self._treated: Treated | None = None
         self._count = 0
+        self._over = False
         self._guard = Guard()
         self._handle: Any = register_optimizer_step_pre_hook(self._stepping)
         observer.attended(self.told, self.close)
@@ -119,7 +120,7 @@ class Healer:
         """A sample has been written; what trains is between two steps."""
         if seen.sample.loss is not None:
             self._losses.append((seen.sample.step, seen.sample.loss))
-        if self._handle is None or self._operations.busy or self._observer.asked:
+        if self._over or self._operations.busy or self._observer.asked:
             return
         try:
             self._look()
@@ -133,7 +134,7 @@ class Healer:
 
         Where a closure computes the gradients, as Lightning's does, the pass is within the step.
         """
-        if not self._observer.trains(optimizer):
+        if self._over or not self._observer.trains(optimizer):
             return None
         try:
             if not self._begun:
@@ -155,7 +156,7 @@ class Healer:
         @wraps(closure)
         def first() -> Any:
             result = closure()
-            if self._handle is not None and self._operations.waiting:
+            if not self._over and self._operations.waiting:
                 try:
                     self._operations.in_step(optimizer)
                 except Exception as error:
@@ -166,19 +167,21 @@ class Healer:
 
     def close(self) -> None:
         """Let go of what trains, which stays as it is now."""
-        if self._handle is None:
-            return
         self._handle.remove()
-        self._handle = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._over = True
         self._operations.leave()
         self._initial = self._treated = None
         self._good.clear()
 
     def _give_up(self, error: Exception) -> None:
         self._guard.note(error)  # unless it is the script's own
-        if self._handle is None:
+        if self._over:
             return
-        self.close()
+        # The hook stays until the end: torch may be going through its hooks.
+        self._let_go()
         print(
             f"reluctant: Healing was given up, while the training goes on: {self._guard.failure}",
             file=sys.stderr,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,6 +58,8 @@ class Operations:
         self._failed = failed
         self._throttle = THROTTLE
         self._passing: TorchFunctionMode | None = None
+        self._then: Then | None = None
+        self._hook: Any = None
         self._before_step: Then | None = None
         self._after_step: Then | None = None
         self._to_pace: dict[int, float] = {}
@@ -65,7 +68,7 @@ class Operations:
     @property
     def busy(self) -> bool:
         """Whether a pass is waited for, or under way."""
-        return self._passing is not None
+        return self._passing is not None or self._then is not None
 
     # -- what there is -------------------------------------------------------------------------
 
@@ -221,7 +224,7 @@ class Operations:
     @property
     def waiting(self) -> bool:
         """Whether something is to be done before the next update."""
-        return self.busy or bool(self._to_pace)
+        return self._passing is not None or bool(self._to_pace)
 
     def in_step(self, optimizer: Optimizer) -> None:
         """A closure has been called for the gradients of a step that goes on."""
@@ -231,6 +234,8 @@ class Operations:
 
     def stepping(self, optimizer: Optimizer) -> None:
         """An optimizer has its gradients and is about to step: a pass of ours is over."""
+        if self._then is None:
+            self._unhook()
         wanted = self._to_pace.pop(id(optimizer), None)
         if wanted is not None:
             sound = pace.factor(optimizer) / self._throttle.factor(optimizer)
@@ -251,18 +256,18 @@ class Operations:
         eager.enter()
         stack.enter(mode)
 
-    def leave(self) -> bool:
-        """End a pass of ours, and nothing comes of it; whether there was one."""
-        if self._passing is None:
-            return False
-        stack.leave(self._passing)
-        eager.leave()
-        self._passing = None
-        return True
+    def leave(self) -> None:
+        """End a pass of ours, and nothing comes of it."""
+        self._unhook()
+        if self._passing is not None:
+            stack.leave(self._passing)
+            eager.leave()
+            self._passing = None
 
     def _over(self) -> None:
-        if not self.leave():
+        if self._passing is None:
             return
+        self.leave()
         if self._before_step is not None:
             self._before_step()
         if self._after_step is not None:
@@ -270,15 +275,22 @@ class Operations:
 
     def _once_stepped(self, then: Then) -> None:
         def after(optimizer: Optimizer, *_: object) -> None:
-            if not self._observer.trains(optimizer):
+            if self._then is None or not self._observer.trains(optimizer):
                 return
-            handle.remove()
+            self._then = None
             try:
                 then()
             except Exception as error:
                 self._failed(error)
 
-        handle = register_optimizer_step_post_hook(after)
+        self._then = then
+        self._hook = register_optimizer_step_post_hook(after)
+
+    def _unhook(self) -> None:
+        # Never from within one: torch is going through them.
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = self._then = None
 
 
 def _is_of(site: Site, run: Run, finding: Finding) -> bool:
