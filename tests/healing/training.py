@@ -1,4 +1,4 @@
-"""Small loops on scikit-learn's digits, sick and sound, that leave behind all there is to compare."""
+"""Small loops on digits, sick and sound, that leave behind all there is to compare."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -99,7 +99,7 @@ def train(
         else:
             loss = closure()
             trained.optimizer.step()
-        trained.losses.append(float(loss))
+        trained.losses.append(float(loss.detach()))
         trained.random.append(torch.get_rng_state())
     if watching is not None:
         watching.close()
