@@ -1,4 +1,4 @@
-"""What the README says of loops and frameworks is executed as it stands there."""
+"""What the README says of loops, frameworks and healing is executed as it stands there."""
 
 import re
 from collections.abc import Callable
@@ -13,8 +13,9 @@ from torch import nn
 
 from reluctant.record import folder
 
-SECTION = "## In your own loop, Lightning, Hugging Face, TensorBoard\n"
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8").partition(SECTION)[2].partition("\n## ")[0]
+SECTIONS = ("## Healing\n", "## In your own loop, Lightning, Hugging Face, TensorBoard\n")
+WHOLE = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = "".join(WHOLE.partition(section)[2].partition("\n## ")[0] for section in SECTIONS)
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 LAMBDAS = re.findall(r"`on_sample=(lambda .*?)`", TEXT)
 
@@ -60,6 +61,7 @@ def with_tensorboard() -> dict[str, Any]:
 
 NEEDS: dict[str, tuple[Callable[[], dict[str, Any]], int]] = {
     "with reluctant.watch(model) as": (plainly, 1),
+    "reluctant.heal(model": (plainly, 1),
     "watching.close()": (plainly, 0),
     "lightning.Trainer": (in_lightning, 1),
     "transformers.Trainer": (in_transformers, 1),
