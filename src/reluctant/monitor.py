@@ -28,8 +28,10 @@ from reluctant.record.observation import Observation
 from reluctant.record.reader import load
 from reluctant.record.run import Run
 from reluctant.record.scalars import Scalars
-from reluctant.remedy.propose import REMEDIES
+from reluctant.remedy.propose import LEARNT, REMEDIES
 from reluctant.words import plural
+
+_KNOWN = (*REMEDIES, LEARNT)
 
 OnSample = Callable[[int, dict[str, float]], object]
 
@@ -58,7 +60,7 @@ class Options:
             "every": (_is_count(self.every), "a whole number from 1 on, or None"),
             "observe": (self.observe in ("all", "parameters"), '"all" or "parameters"'),
             "on_sample": (self.on_sample is None or callable(self.on_sample), "a function"),
-            "heal": (_is_remedies(self.heal), f"True, False or some of {', '.join(REMEDIES)}"),
+            "heal": (_is_remedies(self.heal), f"True, False or some of {', '.join(_KNOWN)}"),
         }
         for name, (fits, constraint) in checks.items():
             if not fits:
@@ -355,7 +357,7 @@ def _is_share(value: object) -> bool:
 
 def _is_remedies(value: object) -> bool:
     return isinstance(value, bool) or (
-        isinstance(value, tuple) and all(at in REMEDIES for at in value)
+        isinstance(value, tuple) and all(at in _KNOWN for at in value)
     )
 
 

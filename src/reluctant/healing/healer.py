@@ -325,8 +325,12 @@ class Healer:
         kept = isfinite(loss) and loss <= treated.limit
         after = _measured(treated.proposal, diagnosis)
         came_to = "was not finite any more" if not isfinite(loss) else f"came to {number(loss)}"
-        text = "" if kept else f"The loss {came_to}, and was to be {number(treated.limit)} at most."
-        self._observer.intervened(replace(treated.intervention, after=after, kept=kept, text=text))
+        text = treated.intervention.text
+        if not kept:
+            text += f" The loss {came_to}, and was to be {number(treated.limit)} at most."
+        self._observer.intervened(
+            replace(treated.intervention, after=after, kept=kept, text=text.strip())
+        )
         self._treated = None
         if not kept:
             self._operations.restore(treated.before)

@@ -178,16 +178,12 @@ def _flow(gradient: float | None, top: float) -> Text:
 
 def _interventions(interventions: Sequence[Intervention], whole: bool) -> RenderableType:
     """What was done while the script ran, and what came of it; of many that were refused, some."""
-    refused = [at for at in interventions if _is_refused(at)]
+    refused = [at for at in interventions if at.refused]
     hidden = () if whole else refused[MOST_NOTES:]
     lines = [_intervention(at) for at in interventions if at not in hidden]
     if hidden:
         lines.append(Text(f"… and {len(hidden):,} more that were refused", "dim"))
     return Group(*lines)
-
-
-def _is_refused(at: Intervention) -> bool:
-    return at.kept is False and at.after is None
 
 
 def _intervention(at: Intervention) -> RenderableType:
@@ -196,7 +192,7 @@ def _intervention(at: Intervention) -> RenderableType:
     elif at.kept:
         head = ("✔ kept", "green")
     else:
-        head = ("• refused", "cyan") if _is_refused(at) else ("▲ undone", "yellow")
+        head = ("• refused", "cyan") if at.refused else ("▲ undone", "yellow")
     text = Text.assemble(head, "  ")
     text.append(at.remedy, "bold").append(f"  step {at.step:,}, for {at.finding} ({at.cause}), ")
     text.append(_whom(at))
@@ -209,7 +205,7 @@ def _whom(at: Intervention) -> str:
 
 
 def _came_of(at: Intervention) -> Iterator[str]:
-    if not _is_refused(at):
+    if not at.refused:
         values = {"before": at.before, "predicted": at.predicted, "after": at.after}
         told = [f"{_size(at, value)} {when}" for when, value in values.items() if value is not None]
         yield f"{at.measure}: {', '.join(told)}."
