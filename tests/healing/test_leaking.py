@@ -103,7 +103,7 @@ class Training:
         self.observer.start()
         self.nets = [Net(), Net()]
         self.optimizer = Adam([at for net in self.nets for at in net.parameters()], lr=0.01)
-        self.operations = Operations(self.observer, 0, lambda error: None)
+        self.operations = Operations(self.observer, 0)
         self.x = torch.randn(32, 8)
 
     def train(self, steps: int = 3) -> list[float]:

@@ -60,6 +60,25 @@ def test_a_step_is_announced_one_step_ahead(tmp_path: Path) -> None:
             leads.budget = 0.0
 
 
+def test_what_is_looked_at_anew_is_announced_as_closely(tmp_path: Path) -> None:
+    """And with as much grace, of which the leader alone keeps account."""
+    leads, follows = (Announced(tmp_path / "board", at, 0.0, None, 1.0) for at in (True, False))
+
+    def seen(steps: range) -> list[int]:
+        found = []
+        for step in steps:
+            if leads.due(step, elapsed=10.0):
+                leads.paid(step, 0.02)
+            if follows.due(step, elapsed=10.0):
+                found.append(step)
+        return found
+
+    assert len(seen(range(1000, 1064))) < 32
+    for at in (leads, follows):
+        at.anew(1064)
+    assert seen(range(1064, 1080)) == list(range(1065, 1080))
+
+
 def test_nothing_is_announced_without_the_first_rank(tmp_path: Path) -> None:
     follows = Announced(tmp_path / "board", False, 1.0, None)
     assert [step for step in range(1, 200) if follows.due(step, 1000.0)] == [1]

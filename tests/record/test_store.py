@@ -113,6 +113,18 @@ def test_it_can_be_read_while_it_is_written(place: Path) -> None:
     writer.close()
 
 
+def test_what_is_written_later_is_not_read(place: Path) -> None:
+    """The series are read after all else, when there may be more of them."""
+    writer = Writer(place)
+    writer.write(observation(0))
+    run = load(place)
+    writer.write(observation(1))
+    assert len(run.samples) == len(run.series.site(0).samples) == 1
+    assert len(run.series.layer(0).samples) == 1
+    assert len(load(place).samples) == 2
+    writer.close()
+
+
 def test_a_killed_writer_leaves_what_it_committed(place: Path) -> None:
     program = f"""
 import os, signal

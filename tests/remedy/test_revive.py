@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from reluctant.remedy import revive
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.revive import Revival
-from reluctant.remedy.wiring import Survey
+from reluctant.remedy.wiring import Survey, Wiring
 
 DEAD = torch.tensor([1, 4, 5, 11])
 ROUNDING = 1e-5
@@ -244,6 +244,31 @@ def test_under_autocast_the_plan_is_made_outside_of_it() -> None:
     assert torch.equal(model(x), before)
     fires = (model.two(F.relu(model.one(x))) > 0).float().mean(dim=0)[DEAD]
     torch.testing.assert_close(fires, torch.full_like(fires, 0.5), rtol=0, atol=0.05)
+
+
+def surveyed_before_a_step(*passes: str) -> Wiring:
+    """Of a layer of which the passes, each with a backward pass, come by all layers or by two."""
+    model = Functional()
+    kill(model.two)
+    survey = Survey(lambda leaf: leaf is model.two.weight)
+    with survey:
+        for name in passes:
+            x = torch.randn(ROWS)
+            out = model(x) if name == "whole" else model.out(F.relu(model.one(x)))
+            out.square().mean().backward()
+    wiring = survey.wiring(model.two.weight)
+    assert wiring is not None
+    return wiring
+
+
+def test_gradients_may_be_accumulated() -> None:
+    wiring = surveyed_before_a_step("whole", "whole", "whole")
+    assert wiring.obstacle == ""
+    assert len(revive.plan(wiring, DEAD, torch.Generator()).tensors) > 2
+
+
+def test_a_reader_that_another_pass_uses_for_something_else_is_an_obstacle() -> None:
+    assert "more than once" in surveyed_before_a_step("whole", "part").obstacle
 
 
 def test_a_pass_that_is_none_of_training_is_not_followed() -> None:

@@ -11,14 +11,19 @@ from time import perf_counter
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from reluctant.diagnosis import diagnose
 from reluctant.diagnosis.progress import FEW_STEPS
+from reluctant.healing.agreement import Agreement, Apart
 from reluctant.healing.operations import Operations, State
 from reluctant.healing.outlook import falls, limit, reached, untaught
 from reluctant.observe.guard import Guard
 from reluctant.observe.observer import Observer
+from reluctant.observe.untraced import untraced
 from reluctant.record.finding import Diagnosis, Finding, Severity
 from reluctant.record.observation import Observation
 from reluctant.record.reader import load
@@ -70,8 +75,20 @@ class Treated:
     limit: float
 
 
+@dataclass(frozen=True)
+class Prospect:
+    """What the record says at a look, and the losses so far, by their steps."""
+
+    diagnosis: Diagnosis
+    untaught: bool
+    losses: tuple[tuple[int, float], ...]
+
+
 class Healer:
     """Treats what trains while an observer watches it.
+
+    Of several processes that train one model, the first looks, and all do what it decides: what
+    any of them does follows from its prospects alone, and from what they have done before.
 
     Args:
         observer: whose samples tell how things stand.
@@ -96,12 +113,13 @@ class Healer:
             self._remedies |= {"leak"}
         self._consent = consent
         self._declined: set[tuple[str, str]] = set()
-        self._operations = Operations(observer, seed, self._give_up)
+        self._agreement = Agreement()
+        self._arrived = -1  # the step before which the others were last told of us
+        self._operations = Operations(observer, seed, self._agreement)
         self._begun = False
         self._initial: Snapshot | None = None
         self._good: deque[Snapshot] = deque(maxlen=2)
-        self._first = 0  # the sample with which the window begins
-        self._origin = 0  # and its step
+        self._origin = 0  # the step with which the window begins
         self._next = FIRST_LOOK
         self._untaught = False  # at the last look, as are
         self._suspects: set[tuple[str, str | None]] = set()
@@ -111,22 +129,29 @@ class Healer:
         self._count = 0
         self._over = False
         self._guard = Guard()
-        self._handle: Any = register_optimizer_step_pre_hook(self._stepping)
+        self._hooks: tuple[Any, ...] = (
+            register_optimizer_step_pre_hook(self._stepping),
+            register_optimizer_step_post_hook(self._stepped),
+        )
         observer.attended(self.told, self.close)
 
     # -- what is told --------------------------------------------------------------------------
 
     def told(self, seen: Observation) -> None:
         """A sample has been written; what trains is between two steps."""
-        if seen.sample.loss is not None:
+        if seen.sample.loss is not None and self._agreement.leads:
             self._losses.append((seen.sample.step, seen.sample.loss))
         if self._over or self._operations.busy or self._observer.asked:
             return
         try:
-            self._look()
+            if self._agreement.outgrown:
+                raise Apart("Its processes have formed a group only now.")
+            if self._agreement.alone and (self._age >= self._next or self._is_lost()):
+                self._look()
         except Exception as error:
             self._give_up(error)
 
+    @untraced
     def _stepping(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
@@ -140,6 +165,9 @@ class Healer:
             if not self._begun:
                 self._begun = True
                 self._initial = self._operations.snapshot()
+            if not self._agreement.settled and self._arrived < self._observer.clock.steps:
+                self._arrived = self._observer.clock.steps
+                self._agreement.arrive(self._observer.tensors)
             closure = args[1] if len(args) > 1 else kwargs.get("closure")
             if closure is None:
                 self._operations.stepping(optimizer)
@@ -165,42 +193,71 @@ class Healer:
 
         return first
 
+    @untraced
+    def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """An optimizer has stepped: at steps that all processes know of, they look together."""
+        if self._over or not self._observer.trains(optimizer):
+            return
+        try:
+            self._operations.stepped()
+            if self._agreement.alone or not self._agreement.settled or self._operations.busy:
+                return
+            if self._observer.guard.broken:
+                self._let_go()
+            elif self._age >= self._next:
+                self._look()
+        except Exception as error:
+            self._give_up(error)
+
     def close(self) -> None:
         """Let go of what trains, which stays as it is now."""
-        self._handle.remove()
+        for hook in self._hooks:
+            hook.remove()
         self._let_go()
 
     def _let_go(self) -> None:
         self._over = True
         self._operations.leave()
+        self._agreement.leave()
         self._initial = self._treated = None
         self._good.clear()
 
     def _give_up(self, error: Exception) -> None:
-        self._guard.note(error)  # unless it is the script's own
+        known = isinstance(error, Apart | Refused)
+        if not known:
+            self._guard.note(error)  # unless it is the script's own
         if self._over:
             return
-        # The hook stays until the end: torch may be going through its hooks.
+        half = self._treated if self._operations.busy else None
+        # The hooks stay until the end: torch may be going through them.
         self._let_go()
+        if half is not None:
+            # Each process may have done another half of it.
+            self._operations.restore(half.before)
+        if known and not self._agreement.leads:
+            return  # the first says it for all
+        why = str(error) if known else self._guard.failure
         print(
-            f"reluctant: Healing was given up, while the training goes on: {self._guard.failure}",
-            file=sys.stderr,
+            f"reluctant: Healing was given up, while the training goes on: {why}", file=sys.stderr
         )
 
     # -- looking -------------------------------------------------------------------------------
 
+    @property
+    def _age(self) -> int:
+        """Steps since the window began."""
+        return self._observer.clock.steps - self._origin
+
     def _look(self) -> None:
-        age = self._observer.clock.steps - self._origin
-        if age < self._next and not self._is_lost():
-            return
+        age = self._age
         self._next = max(age + 4, int(age * LATER))
-        run = window(load(self._path), self._first)
-        if len(run.samples) < 3:
+        prospect = self._agreement.share(self._prospect)
+        if prospect is None:
             return
-        diagnosis = diagnose(run)
+        self._losses, diagnosis = list(prospect.losses), prospect.diagnosis
         if self._treated is not None and not self._judge(self._treated, diagnosis, age):
             return
-        before, self._untaught = self._untaught, untaught(run)
+        before, self._untaught = self._untaught, prospect.untaught
         late = self._untaught and age >= FEW_STEPS
         found = [at for at in diagnosis.findings if is_grave(at, late)]
         lasting = [at for at in found if at.slug == AT_ONCE or _place(at) in self._suspects]
@@ -218,6 +275,16 @@ class Healer:
             lasting = [*made, *(at for at in lasting if at not in made)]
         if self._count < MOST_INTERVENTIONS and not any(map(is_of_the_script, found)):
             self._treat(lasting, diagnosis, anew)
+
+    def _prospect(self) -> Prospect | None:
+        """As this process sees it; None while too little is known."""
+        run = load(self._path)
+        # By its step: where several processes recorded, its number is not our own count.
+        first = next((at.index for at in run.samples if at.step >= self._origin), len(run.samples))
+        run = window(run, first)
+        if len(run.samples) < 3:
+            return None
+        return Prospect(diagnose(run), untaught(run), tuple(self._losses))
 
     def _is_lost(self) -> bool:
         """Whether what a remedy was to mend is not finite again: that need not be waited for."""
@@ -250,11 +317,12 @@ class Healer:
 
     def _ask(self, proposal: Proposal) -> None:
         """Raises `Refused` where there is no consent: the same is not asked of every layer then."""
-        if self._consent is None:
+        consent = self._consent
+        if consent is None:
             return
         began = perf_counter()
         self._declined.add((proposal.remedy, proposal.finding.slug))
-        consents = self._consent(proposal)
+        consents = self._agreement.share(lambda: consent(proposal))
         self._observer.waited(perf_counter() - began)
         if not consents:
             raise Refused("You declined.")
@@ -302,12 +370,11 @@ class Healer:
         self._observer.intervened(intervention)
         since = (self._origin + self._observer.clock.steps) / 2
         losses = [loss for step, loss in self._losses if step >= since]
-        state = self._operations.state()
-        self._treated = Treated(proposal, intervention, state, limit(losses))
+        worst = self._agreement.share(lambda: limit(losses))
+        self._treated = Treated(proposal, intervention, self._operations.state(), worst)
 
     def _anew(self) -> None:
         """From now on all is looked at as if the run had just begun."""
-        self._first = self._observer.samples
         self._origin = self._observer.clock.steps
         self._next = FIRST_LOOK
         self._untaught = False

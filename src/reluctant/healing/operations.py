@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.overrides import TorchFunctionMode
 
+from reluctant.healing.agreement import Agreement
 from reluctant.initialize.passing import Restart
 from reluctant.observe import eager, stack
+from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer
 from reluctant.record.finding import Finding
 from reluctant.record.run import Run, Site
 from reluctant.remedy import leak, optimizers, pace, revive
-from reluctant.remedy.leak import Spot
+from reluctant.remedy.leak import Leak, Spot
 from reluctant.remedy.propose import AGAIN, LEAST_SLOWED, MOST_SLOWED, Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
@@ -41,6 +42,26 @@ class State:
     leaks: int
 
 
+@dataclass
+class _Pass:
+    """A mode that is on for a forward pass, and what is to be done about what it has seen.
+
+    `stepping` is called before each step, and told whether it is the last, of which `ends` is true;
+    `then` is called after that one.
+    """
+
+    mode: TorchFunctionMode
+    ends: Callable[[Optimizer], bool]
+    stepping: Callable[[bool], None]
+    then: Then
+    on: bool = True
+    over: bool = False
+
+
+# How a rate is found from the gradients of the first step at which it is to hold.
+Pace = Callable[[Optimizer], float]
+
+
 class Operations:
     """Carries remedies out.
 
@@ -49,26 +70,23 @@ class Operations:
     Args:
         observer: of what is treated.
         seed: of fresh weights.
-        failed: told of an error of ours in the midst of the script.
+        agreement: with the other processes that train the same.
     """
 
-    def __init__(self, observer: Observer, seed: int, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, observer: Observer, seed: int, agreement: Agreement | None = None) -> None:
         self._observer = observer
         self._seed = seed
-        self._failed = failed
+        self._agreement = agreement or Agreement()
         self._throttle = THROTTLE
-        self._passing: TorchFunctionMode | None = None
-        self._then: Then | None = None
-        self._hook: Any = None
-        self._before_step: Then | None = None
-        self._after_step: Then | None = None
-        self._to_pace: dict[int, float] = {}
+        self._pass: _Pass | None = None
+        self._to_pace: WeakKeyDictionary[Optimizer, Pace] = WeakKeyDictionary()
+        observer.clock.skips.append(self.skipped)
         self._leaks: list[Then] = []
 
     @property
     def busy(self) -> bool:
         """Whether a pass is waited for, or under way."""
-        return self._passing is not None or self._then is not None
+        return self._pass is not None
 
     # -- what there is -------------------------------------------------------------------------
 
@@ -112,8 +130,9 @@ class Operations:
         ours = self._observer.ours(
             at for one in held for group in one.param_groups for at in group["params"]
         )
-        self._check(ours)
         trained = set(map(id, ours))
+        with self._agreement.refusing():
+            self._check(ours)
         rectified = self._observer.rectified()
         restart = Restart(
             lambda leaf: id(leaf) in trained,
@@ -121,18 +140,25 @@ class Operations:
             self._seed + attempt,
         )
         begun()
+        seen = 0
 
-        def before_step() -> None:
-            if restart.failure is not None:
-                raise restart.failure
-            for parameter in restart.done:
+        def stepping(last: bool) -> None:
+            nonlocal seen
+            with self._agreement.refusing():
+                if restart.failure is not None:
+                    raise Refused(sentence(restart.failure))
+            # Each process has made its own, so that gradients are those of a sound network in all.
+            new = self._agreement.spread(restart.done[seen:])
+            seen = len(restart.done)
+            for parameter in new:
                 for optimizer in self.trained_by(parameter):
                     optimizers.forget(optimizer, parameter)
-            for optimizer in self._observer.optimizers():
-                self._slow(optimizer, _pace_anew(optimizer))
-            done()
+                    self._to_pace[optimizer] = _pace_anew
+            if last:
+                done()
 
-        self._pass(restart, before_step, None)
+        # Others may step before the one that leads, after a pass of their own or after none.
+        self._begin(_Pass(restart, self._observer.clock.leads, stepping, _nothing))
 
     def revive(
         self, proposal: Proposal, begun: Then, done: Then, refused: Callable[[Refused], None]
@@ -140,19 +166,26 @@ class Operations:
         """Dead units begin anew, after the step that the next pass is for."""
         finding = proposal.finding
         weight = self._observer.weight(finding.layer)
-        if weight is None or finding.units is None:
-            raise Refused("The layer is not known any more.")
+        with self._agreement.refusing():
+            if weight is None or finding.units is None or not self.trained_by(weight):
+                raise Refused("The layer is not known any more.")
+        assert weight is not None
+        assert finding.units is not None
         survey = Survey(lambda leaf: leaf is weight)
         units = torch.tensor(finding.units.indices, device=weight.device)
 
-        def after_step() -> None:
+        def planned() -> revive.Revival:
+            wiring = survey.wiring(weight)
+            if wiring is None:
+                raise Refused("The layer was not used in a training pass.")
+            generator = torch.Generator().manual_seed(self._seed)
+            plan = revive.plan(wiring, units, generator)
+            self._check(plan.tensors)
+            return plan
+
+        def then() -> None:
             try:
-                wiring = survey.wiring(weight)
-                if wiring is None:
-                    raise Refused("The layer was not used in a training pass.")
-                generator = torch.Generator().manual_seed(self._seed)
-                plan = revive.plan(wiring, units, generator)
-                self._check(plan.tensors)
+                plan = self._agreement.plan(planned)
             except Refused as why:
                 refused(why)
                 return
@@ -160,16 +193,36 @@ class Operations:
             revive.apply(plan, self.trained_by)
             done()
 
-        self._pass(survey, None, after_step)
+        def ends(optimizer: Optimizer) -> bool:
+            # The next step may be of another network, by whose pass the layer is not come by.
+            return survey.has_met(weight) or self._observer.clock.leads(optimizer)
+
+        self._begin(_Pass(survey, ends, _nothing, then))
 
     def leak(
         self, proposal: Proposal, run: Run, learnt: bool, begun: Callable[[str], None]
     ) -> None:
         """What the units go through lets a little of what is below zero through."""
-        sites = [at for at in run.sites if _is_of(at, run, proposal.finding)]
+        if learnt and not self._agreement.alone:
+            # No gradient of what a process adds later is exchanged.
+            raise Refused("A leak is not learnt by several processes that train together.")
+
+        def those() -> tuple[list[Site], list[str]]:
+            sites = [at for at in run.sites if _is_of(at, run, proposal.finding)]
+            roots = {at.root for at in sites[:1]}
+            return sites, [at.name for at in run.sites if at.root in roots and at not in sites]
+
+        sites, others = self._agreement.share(those)
+        with self._agreement.refusing():
+            plans = self._leaking(sites, others, proposal, learnt)
+        begun(" ".join(at.text for at in plans))
+        self._leaks += map(leak.apply, plans)
+
+    def _leaking(
+        self, sites: list[Site], others: list[str], proposal: Proposal, learnt: bool
+    ) -> list[Leak]:
         if not sites:
             raise Refused("The function is not known any more.")
-        others = [at.name for at in run.sites if at.root == sites[0].root and at not in sites]
         weight = self._observer.weight(proposal.finding.layer)
         by: list[Optimizer] | None = None
         if learnt:
@@ -181,9 +234,7 @@ class Operations:
                 raise Refused("The function is called outside of any module.")
             spot = Spot.of(found[0], site.name, found[1])
             spots.setdefault((spot.place, spot.function), []).append(spot)
-        plans = [leak.plan(at, others, weight, by) for at in spots.values()]
-        begun(" ".join(at.text for at in plans))
-        self._leaks += map(leak.apply, plans)
+        return [leak.plan(at, others, weight, by) for at in spots.values()]
 
     def roll_back(self, good: Snapshot | None, attempt: int, begun: Then) -> None:
         """Everything as it was, and steps that are not too long from there."""
@@ -191,7 +242,12 @@ class Operations:
             raise Refused("No earlier state was kept: it would have taken too much memory.")
         begun()
         good.restore(self._observer.optimizers())
-        self._to_pace = {id(at): AGAIN**attempt for at in self._observer.optimizers()}
+
+        def again(optimizer: Optimizer) -> float:
+            sound = pace.factor(optimizer) / self._throttle.factor(optimizer)
+            return min(max(sound, MOST_SLOWED), LEAST_SLOWED) * AGAIN**attempt
+
+        self._to_pace.update((at, again) for at in self._observer.optimizers())
 
     def slow_down(self, attempt: int, begun: Then) -> None:
         """Steps of a part of their length."""
@@ -202,7 +258,13 @@ class Operations:
     def speed_up(self, attempt: int, begun: Then) -> None:
         """Steps as long as the first may be."""
         begun()
-        self._to_pace = {id(at): -1.0 for at in self._observer.optimizers()}
+
+        def longer(optimizer: Optimizer) -> float:
+            sound = pace.factor(optimizer) / self._throttle.factor(optimizer)
+            sound /= pace.momentum(optimizer)
+            return min(max(sound, 1 / LEAST_SLOWED), 1 / MOST_SLOWED)
+
+        self._to_pace.update((at, longer) for at in self._observer.optimizers())
 
     def _slow(self, optimizer: Optimizer, factor: float) -> None:
         if factor != 1:
@@ -211,6 +273,8 @@ class Operations:
     def _check(self, tensors: Iterable[Tensor]) -> None:
         """Refuse what cannot be changed."""
         tensors = list(tensors)
+        if not tensors:
+            raise Refused("No optimizer steps, and no step would end a pass of ours.")
         if len(self._observer.ours(tensors)) < len(tensors):
             raise Refused("A layer outside of the model that is treated reads the units.")
         for optimizer in self._observer.optimizers():
@@ -224,7 +288,7 @@ class Operations:
     @property
     def waiting(self) -> bool:
         """Whether something is to be done before the next update."""
-        return self._passing is not None or bool(self._to_pace)
+        return self._pass is not None or bool(self._to_pace)
 
     def in_step(self, optimizer: Optimizer) -> None:
         """A closure has been called for the gradients of a step that goes on."""
@@ -233,64 +297,64 @@ class Operations:
         self._throttle.lower(optimizer)
 
     def stepping(self, optimizer: Optimizer) -> None:
-        """An optimizer has its gradients and is about to step: a pass of ours is over."""
-        if self._then is None:
-            self._unhook()
-        wanted = self._to_pace.pop(id(optimizer), None)
+        """An optimizer has its gradients and is about to step: a pass of ours may be over."""
+        if not self.waiting:
+            return
+        if _leaves_out(optimizer):
+            self.skipped(optimizer)
+            return
+        if self._pass is not None and not self._pass.over:
+            self._end(self._pass, optimizer)
+        wanted = self._to_pace.pop(optimizer, None)
         if wanted is not None:
-            sound = pace.factor(optimizer) / self._throttle.factor(optimizer)
-            if wanted > 0:
-                factor = min(max(sound, MOST_SLOWED), LEAST_SLOWED) * wanted
-            else:
-                sound /= pace.momentum(optimizer)
-                factor = min(max(sound, 1 / LEAST_SLOWED), 1 / MOST_SLOWED)
-            self._slow(optimizer, factor)
-        self._over()
+            self._slow(optimizer, self._agreement.share(lambda: wanted(optimizer)))
 
-    def _pass(
-        self, mode: TorchFunctionMode, before_step: Then | None, after_step: Then | None
-    ) -> None:
-        """Be there in the next forward pass, and act before or after the step that ends it."""
-        self._passing = mode
-        self._before_step, self._after_step = before_step, after_step
-        eager.enter()
-        stack.enter(mode)
+    def stepped(self) -> None:
+        """An optimizer has stepped: what a pass of ours was for can be done."""
+        if self._pass is not None and self._pass.over:
+            self._pass.then()
+            self._pass = None
+
+    def skipped(self, optimizer: Optimizer) -> None:
+        """A scaler leaves the step out: what the pass has seen has to wait for the next."""
+        if self._pass is not None and self._observer.clock.leads(optimizer):
+            _shut(self._pass)
 
     def leave(self) -> None:
-        """End a pass of ours, and nothing comes of it."""
-        self._unhook()
-        if self._passing is not None:
-            stack.leave(self._passing)
-            eager.leave()
-            self._passing = None
+        """Nothing comes any more of a pass of ours, if there is one."""
+        if self._pass is not None:
+            _shut(self._pass)
+            self._pass = None
+        self._to_pace.clear()
 
-    def _over(self) -> None:
-        if self._passing is None:
-            return
-        self.leave()
-        if self._before_step is not None:
-            self._before_step()
-        if self._after_step is not None:
-            self._once_stepped(self._after_step)
+    def _begin(self, ours: _Pass) -> None:
+        """Be there in the next forward pass."""
+        self._pass = ours
+        eager.enter()
+        stack.enter(ours.mode)
 
-    def _once_stepped(self, then: Then) -> None:
-        def after(optimizer: Optimizer, *_: object) -> None:
-            if self._then is None or not self._observer.trains(optimizer):
-                return
-            self._then = None
-            try:
-                then()
-            except Exception as error:
-                self._failed(error)
+    def _end(self, ours: _Pass, optimizer: Optimizer) -> None:
+        ours.over = self._agreement.share(lambda: ours.ends(optimizer))
+        if ours.over:
+            _shut(ours)
+        ours.stepping(ours.over)
 
-        self._then = then
-        self._hook = register_optimizer_step_post_hook(after)
 
-    def _unhook(self) -> None:
-        # Never from within one: torch is going through them.
-        if self._hook is not None:
-            self._hook.remove()
-            self._hook = self._then = None
+def _shut(ours: _Pass) -> None:
+    if ours.on:
+        ours.on = False
+        stack.leave(ours.mode)
+        eager.leave()
+
+
+def _nothing(*_: object) -> None:
+    """What there is to do at some steps."""
+
+
+def _leaves_out(optimizer: Optimizer) -> bool:
+    """Whether it has been told, by a scaler, of gradients that overflowed."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and bool(found)
 
 
 def _is_of(site: Site, run: Run, finding: Finding) -> bool:

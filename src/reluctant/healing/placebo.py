@@ -55,7 +55,7 @@ class Placebo:
         done = [at for at in load(treated).interventions if not at.refused]
         self._waiting = deque(sorted(done, key=lambda at: at.step))
         self._anew = any(at.remedy == "rescale" for at in done)
-        self._operations = Operations(observer, seed, self._give_up)
+        self._operations = Operations(observer, seed)
         self._generator = torch.Generator().manual_seed(seed)
         self._made: dict[int, tuple[Tensor, Tensor]] = {}
         self._survey: Survey | None = None

@@ -59,7 +59,7 @@ class Clock:
 
     `steps` counts the leading optimizer's, skipped ones included, `skipped` those alone, and
     `backwards` the backward passes until the first step of an optimizer. `manual` says that
-    backward passes are the steps.
+    backward passes are the steps. `skips` are called with each optimizer whose step is left out.
 
     Args:
         watcher: whom to tell.
@@ -79,6 +79,7 @@ class Clock:
         self.backwards = 0
         self.manual = False
         self.wake = 0
+        self.skips: list[Callable[[Optimizer], None]] = []
         self._watcher = watcher
         self._guard = guard
         self._ours = ours
@@ -136,6 +137,10 @@ class Clock:
     def stepped(self) -> list[Optimizer]:
         """Those that have stepped and are still there."""
         return [optimizer for known in self._known if (optimizer := known()) is not None]
+
+    def leads(self, optimizer: Optimizer) -> bool:
+        """Whether it is the one whose steps are counted."""
+        return self._lead() is optimizer
 
     @property
     def optimizers(self) -> int:
@@ -281,6 +286,8 @@ class Clock:
         if leads:
             self.steps += 1
             self.skipped += 1
+        for tell in self.skips:
+            tell(optimizer)
         if self._watcher.watching:
             self._watcher.skipped(optimizer, leads)
         elif leads:

@@ -14,7 +14,7 @@ from pathlib import Path
 from struct import pack_into, unpack_from
 from typing import Any
 
-from reluctant.observe.schedule import Schedule
+from reluctant.observe.schedule import APART_STEPS, GRACE_SECONDS, Schedule
 
 # A process that makes the common folder has done so long before.
 _WAIT_SECONDS = 5.0
@@ -148,8 +148,16 @@ class Announced(Schedule):
     it. None of them can be further on by then: each step's gradients are the mean over all.
     """
 
-    def __init__(self, path: Path, leads: bool, budget: float, every: int | None) -> None:
-        super().__init__(budget, every)
+    def __init__(
+        self,
+        path: Path,
+        leads: bool,
+        budget: float,
+        every: int | None,
+        grace: float = GRACE_SECONDS,
+        apart: int = APART_STEPS,
+    ) -> None:
+        super().__init__(budget, every, grace, apart)
         self._leads = leads
         size = 8 * _KEPT
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:

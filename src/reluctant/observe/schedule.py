@@ -7,6 +7,9 @@ from math import inf
 # too high kill, and a run shorter than that is over before its cost is felt.
 GRACE_SECONDS = 0.15
 
+# Until then each sample is this share of the steps, 1 / 4, after the last.
+APART_STEPS = 4
+
 # Where few samples can be afforded, those at powers of two may still cost so much.
 START_SECONDS = 0.5
 
@@ -48,7 +51,7 @@ class Schedule:
         budget: float = 0.01,
         every: int | None = None,
         grace: float = GRACE_SECONDS,
-        apart: int = 4,
+        apart: int = APART_STEPS,
     ) -> None:
         self.budget = budget
         self._grace = grace

@@ -204,12 +204,11 @@ class Session:
             self._failure = guard.sentence(error)
 
     def _schedule(self, path: Path) -> Schedule:
+        close = (GRACE_ATTENDED, APART_ATTENDED) if self._attend is not None else ()
         if ranks.size() == 1:
-            if self._attend is None:
-                return Schedule(self._budget, self._every)
-            return Schedule(self._budget, self._every, GRACE_ATTENDED, APART_ATTENDED)
+            return Schedule(self._budget, self._every, *close)
         board = path / f".steps-{ranks.machine()}"
-        return ranks.Announced(board, ranks.first_here(), self._budget, self._every)
+        return ranks.Announced(board, ranks.first_here(), self._budget, self._every, *close)
 
     @property
     def steps(self) -> int:

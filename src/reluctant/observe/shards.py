@@ -46,6 +46,11 @@ def readable(parameter: Tensor) -> bool:
     return type(parameter) in (Tensor, nn.Parameter) or type(parameter) is _sharded()
 
 
+def is_shared_out(tensor: Tensor) -> bool:
+    """Whether this process holds a part of it, in either of torch's ways, or may not for long."""
+    return type(tensor) is _sharded() or bool(getattr(tensor, "_fsdp_flattened", False))
+
+
 def local(tensor: Tensor) -> Tensor:
     """What this process holds of a tensor."""
     if type(tensor) is _sharded():

@@ -147,6 +147,8 @@ class _Reader:
     @staticmethod
     def _connect(path: Path, mode: str) -> sqlite3.Connection:
         connection = sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, check_same_thread=False)
+        # Whoever writes may go on meanwhile: all is read as it stands now.
+        connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return connection
 

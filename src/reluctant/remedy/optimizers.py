@@ -17,6 +17,12 @@ _SIZES = frozenset(
 )
 _COUNTS = frozenset("step mu_product mu eta ax".split())
 
+# These begin at zero, with optimizers that have nothing else.
+_FROM_ZERO = frozenset(
+    "step exp_avg exp_avg_sq max_exp_avg_sq exp_inf square_avg grad_avg acc_delta "
+    "momentum_buffer".split()
+)
+
 # These keep what they remember of all parameters with the first.
 _TOGETHER = (torch.optim.LBFGS,)
 
@@ -34,8 +40,20 @@ def refusal(optimizer: Optimizer, parameters: Iterable[Tensor] = ()) -> str | No
 
 
 def forget(optimizer: Optimizer, parameter: Tensor) -> None:
-    """Have it treat a parameter as one that it has never stepped."""
-    optimizer.state.pop(parameter, None)
+    """Have it treat a parameter as one that it has never stepped.
+
+    In place where that comes to the same: a step that is compiled, or captured, reads what it
+    remembers where it is.
+    """
+    state: dict[str, Any] = optimizer.state.get(parameter, {})
+    damped = any(group.get("dampening", 0) for group in optimizer.param_groups)
+    numbers = [value for value in state.values() if value is not None]
+    zero = _FROM_ZERO.issuperset(state) and not ("momentum_buffer" in state and damped)
+    if zero and all(isinstance(value, Tensor) for value in numbers):
+        for value in numbers:
+            value.zero_()
+    else:
+        optimizer.state.pop(parameter, None)
 
 
 def renew(optimizer: Optimizer, parameter: Tensor, dim: int, at: Tensor) -> None:

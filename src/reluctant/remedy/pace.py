@@ -1,6 +1,6 @@
 """How far a step changes what a network computes, by how far it changes each of its layers."""
 
-from math import sqrt
+from math import inf, sqrt
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def factor(optimizer: Optimizer) -> float:
         for weight in group["params"]:
             if weight.grad is not None and weight.dim() >= 2 and not weight.grad.is_sparse:
                 change += float(group["lr"]) * _length(optimizer, weight) / _size(weight)
-    return SOUND / change if change > 0 else 1.0
+    return SOUND / change if 0 < change < inf else 1.0
 
 
 def momentum(optimizer: Optimizer) -> float:
@@ -44,7 +44,9 @@ def _length(optimizer: Optimizer, weight: Tensor) -> float:
     """Of a step of rate one."""
     if isinstance(optimizer, torch.optim.SGD):
         assert weight.grad is not None
-        return float(weight.grad.norm())
+        # A fused step divides by a scaler's factor itself.
+        scale = getattr(optimizer, "grad_scale", None)
+        return float(weight.grad.norm()) / (1.0 if scale is None else float(scale))
     return sqrt(weight.numel()) if isinstance(optimizer, _BY_SIGN) else 0.0
 
 

@@ -59,7 +59,7 @@ class Snapshot:
                     if tensor not in states:
                         optimizer.state.pop(tensor, None)
                 for parameter, state in states.items():
-                    optimizer.state[parameter] = _copy(state)
+                    optimizer.state[parameter] = _restored(optimizer.state[parameter], state)
 
 
 def _copy(kept: Any) -> Any:
@@ -69,6 +69,19 @@ def _copy(kept: Any) -> Any:
     if isinstance(kept, dict):
         return {name: _copy(value) for name, value in kept.items()}
     return [_copy(value) for value in kept] if isinstance(kept, list) else kept
+
+
+def _restored(now: Any, kept: Any) -> Any:
+    """What was kept, in the place of what is there now: a compiled step reads it where it is."""
+    if isinstance(kept, dict) and isinstance(now, dict):
+        restored = {name: _restored(now.get(name), value) for name, value in kept.items()}
+        now.clear()
+        now.update(restored)
+        return now
+    if isinstance(kept, Tensor) and isinstance(now, Tensor):
+        same = (now.shape, now.dtype, now.device) == (kept.shape, kept.dtype, kept.device)
+        return now.copy_(kept) if same else kept.clone()
+    return _copy(kept)
 
 
 def _size(kept: Any) -> int:

@@ -131,6 +131,8 @@ class _Met:
 class Survey(TorchFunctionMode):
     """Follows the units of some layers through one training pass.
 
+    There may be others before the step, each with a backward pass: they are to do the same.
+
     Args:
         wanted: whether the layer with this weight, a leaf, is of interest.
 
@@ -144,7 +146,8 @@ class Survey(TorchFunctionMode):
         self._wirings: dict[int, Wiring] = {}
         # By the tensor's id; the tensor is kept so that the id stays its own.
         self._traces: dict[int, tuple[Tensor, list[_Trace]]] = {}
-        self._uses: dict[int, int] = {}
+        # How often each leaf was used, pass by pass.
+        self._uses: list[dict[int, int]] = [{}]
         # What penalties are made of, by the tensor's id.
         self._sums: dict[int, tuple[Tensor, list[Wiring]]] = {}
 
@@ -161,24 +164,33 @@ class Survey(TorchFunctionMode):
             return None
         return replace(found, obstacle=found.obstacle or self._missing(found))
 
+    def has_met(self, weight: Tensor) -> bool:
+        """Whether a pass came by the layer with this weight."""
+        return id(weight) in self._wirings
+
     def _missing(self, wiring: Wiring) -> str:
-        if self._again(wiring.product.leaf):
+        leaf = wiring.product.leaf
+        if self._again(leaf, leaf):
             return "weights that are used more than once"
         if wiring.function is None:
             return "no function that is known"
         if not wiring.readers:
             return "no layer that reads it"
-        if any(self._again(reader.product.leaf) for reader in wiring.readers):
+        if any(self._again(reader.product.leaf, leaf) for reader in wiring.readers):
             return "a reader whose weights are used more than once"
         shifted = (reader for reader in wiring.readers if reader.shift is not None)
         shifts = [wiring.bias, *(reader.product.bias for reader in shifted)]
         shifts += [at for norm in wiring.norms for at in (norm.weight, norm.bias)]
-        if any(at is not None and self._again(at) for at in shifts):
+        if any(at is not None and self._again(at, leaf) for at in shifts):
             return "a shift that is used more than once"
         return ""
 
-    def _again(self, leaf: Tensor) -> bool:
-        return self._uses.get(id(leaf), 0) > 1
+    def _again(self, used: Tensor, leaf: Tensor) -> bool:
+        """Whether it is used more than once in a pass, or in one that does not come by `leaf`."""
+        return any(
+            uses.get(id(used), 0) > 1 or (id(used) in uses and id(leaf) not in uses)
+            for uses in self._uses
+        )
 
     def __torch_function__(
         self,
@@ -190,6 +202,8 @@ class Survey(TorchFunctionMode):
         """Pass the call on, and see what it does to units."""
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
+        if name == "backward":
+            self._uses.append({})
         told = name in _ASKING or name in ("__set__", "backward")
         if name == "backward" and self.failure is None:
             self._safely(lambda: self._unseen(args[0]))
@@ -270,7 +284,7 @@ class Survey(TorchFunctionMode):
             if leaf is None or not (leaf.is_leaf and leaf.requires_grad):
                 continue
             if not (isinstance(result, Tensor) and result._base is leaf):
-                self._uses[id(leaf)] = self._uses.get(id(leaf), 0) + 1
+                self._uses[-1][id(leaf)] = self._uses[-1].get(id(leaf), 0) + 1
 
     def _of(self, tensor: Tensor) -> list[_Trace]:
         entry = self._traces.get(id(tensor))
