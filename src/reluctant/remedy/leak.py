@@ -24,7 +24,6 @@ from torch.utils import checkpoint
 
 from reluctant import nn as own
 from reluctant.calls import KNOWN, recognise, standing_for
-from reluctant.remedy import optimizers
 from reluctant.remedy.refusal import Refused
 
 # Of what is below zero, this share comes through: enough to learn by, and next to no change.
@@ -373,6 +372,6 @@ def _join(slope: nn.Parameter, beside: Tensor, trained_by: Sequence[Optimizer]) 
     def undo() -> None:
         for optimizer, group in groups:
             group["params"][:] = [at for at in group["params"] if at is not slope]
-            optimizers.forget(optimizer, slope)
+            optimizer.state.pop(slope, None)
 
     return undo
