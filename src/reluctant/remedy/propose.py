@@ -1,5 +1,6 @@
 """From a finding to what can be done about it in the run, the best first. Needs no torch."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from reluctant.record.finding import Finding, Severity
@@ -100,6 +101,14 @@ def propose(finding: Finding) -> tuple[Proposal, ...]:
     """What can be done about a finding; empty where nothing in the run can be."""
     ladder = _LADDER.get((finding.slug, finding.cause.slug), ())
     return tuple(_proposal(remedy, finding) for remedy in ladder)
+
+
+def has_remedy(slug: str, causes: Collection[str]) -> bool:
+    """Whether there is anything to be done in the run about a finding for one of these causes.
+
+    Without causes, for any that it may have.
+    """
+    return any(at == slug and (not causes or cause in causes) for at, cause in _LADDER)
 
 
 def _proposal(remedy: str, finding: Finding) -> Proposal:
