@@ -320,12 +320,19 @@ class Healer:
         consent = self._consent
         if consent is None:
             return
+
+        def answer() -> str:
+            try:
+                return "" if consent(proposal) else "You declined."
+            except Refused as why:  # not raised here: the other processes wait for the answer
+                return str(why)
+
         began = perf_counter()
         self._declined.add((proposal.remedy, proposal.finding.slug))
-        consents = self._agreement.share(lambda: consent(proposal))
+        why = self._agreement.share(answer)
         self._observer.waited(perf_counter() - began)
-        if not consents:
-            raise Refused("You declined.")
+        if why:
+            raise Refused(why)
         self._declined.discard((proposal.remedy, proposal.finding.slug))
 
     def _apply(self, proposal: Proposal, attempt: int) -> None:
