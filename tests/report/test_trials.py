@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 from io import StringIO
 
-from reluctant.diagnosis.compare import compare
 from reluctant.record.comparison import Comparison
 from reluctant.record.trial import LOSS, Treatment, Trial
 from reluctant.report import terminal, trials
+from reluctant.trials.compare import compare
 
 PLAIN = [1.0, 1.2, 1.1]
 

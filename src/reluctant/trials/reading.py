@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from reluctant.diagnosis.compare import Values, compare
 from reluctant.errors import NothingCompared
 from reluctant.record.comparison import Comparison, Direction
 from reluctant.record.trial import (
@@ -21,6 +20,7 @@ from reluctant.record.trial import (
     Treatment,
     Trial,
 )
+from reluctant.trials.compare import Values, compare
 from reluctant.trials.outcome import Outcome
 from reluctant.trials.plan import place, said
 from reluctant.trials.runner import Runner

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reluctant.diagnosis.compare import CONFIDENCE, POWER, compare, probability, quantile
 from reluctant.record.comparison import Candidate, Comparison, Direction
+from reluctant.trials.compare import CONFIDENCE, POWER, compare, probability, quantile
 
 NUMBERS = st.floats(-1e6, 1e6).map(lambda at: round(at, 3))
 PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=8)
