@@ -60,6 +60,10 @@ def test_what_speaks_against_a_remedy() -> None:
     high = finding("learning-rate-too-high", "outsized-update")
     assert opposes(high, "speed-up")
     assert not opposes(high, "slow-down")
+    raw = finding("input-scale", "input-scale")
+    assert opposes(raw, "rescale")
+    assert not opposes(raw, "roll-back")
+    assert not opposes(finding("input-scale", "input-scale", Severity.WARNING), "rescale")
 
 
 def test_whose_fault_it_is() -> None:

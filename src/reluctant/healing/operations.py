@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from statistics import median
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,6 +18,7 @@ from reluctant.observe.observer import Observer
 from reluctant.record.finding import Finding
 from reluctant.record.run import Run, Site
 from reluctant.remedy import leak, optimizers, pace, revive
+from reluctant.remedy.clip import Clip
 from reluctant.remedy.leak import Leak, Spot
 from reluctant.remedy.propose import AGAIN, LEAST_SLOWED, MOST_SLOWED, Proposal
 from reluctant.remedy.refusal import Refused
@@ -58,8 +60,42 @@ class _Pass:
     over: bool = False
 
 
-# How a rate is found from the gradients of the first step at which it is to hold.
-Pace = Callable[[Optimizer], float]
+# How the factor on a rate is found from the gradients of a step, beside that which was on it.
+Pace = Callable[[Optimizer, float], float]
+
+# A rate is found from so many steps: the first batch may be unlike all others.
+PACED = 5
+
+
+class _Paced:
+    """An optimizer whose rate is being found from its first steps, and whose gradients may be
+    clipped from then on: a batch that is unlike all others is no reason for a rate at which nothing
+    is learnt.
+    """
+
+    def __init__(self, pace: Pace, before: float, clip: Clip | None) -> None:
+        self._pace = pace
+        self._before = before
+        self._found: list[float] = []
+        self._steps = 0
+        self._clip = clip
+
+    @property
+    def finding(self) -> bool:
+        """Whether the rate is still being found."""
+        return self._steps < PACED
+
+    def took(self, optimizer: Optimizer) -> bool:
+        """A step is about to be taken; whether there is no more to be done."""
+        self._steps += 1
+        if self._clip is not None:
+            self._clip.apply(optimizer)
+        return not self.finding and self._clip is None
+
+    def factor(self, optimizer: Optimizer) -> float:
+        """The share of its rate at which it is to take the step that it is about to."""
+        self._found.append(self._pace(optimizer, self._before))
+        return self._before * median(self._found)
 
 
 class Operations:
@@ -79,7 +115,7 @@ class Operations:
         self._agreement = agreement or Agreement()
         self._throttle = THROTTLE
         self._pass: _Pass | None = None
-        self._to_pace: WeakKeyDictionary[Optimizer, Pace] = WeakKeyDictionary()
+        self._to_pace: WeakKeyDictionary[Optimizer, _Paced] = WeakKeyDictionary()
         observer.clock.skips.append(self.skipped)
         self._leaks: list[Then] = []
 
@@ -153,7 +189,7 @@ class Operations:
             for parameter in new:
                 for optimizer in self.trained_by(parameter):
                     optimizers.forget(optimizer, parameter)
-                    self._to_pace[optimizer] = _pace_anew
+                    self._find_pace(_pace_anew, [optimizer])
             if last:
                 done()
 
@@ -243,11 +279,11 @@ class Operations:
         begun()
         good.restore(self._observer.optimizers())
 
-        def again(optimizer: Optimizer) -> float:
-            sound = pace.factor(optimizer) / self._throttle.factor(optimizer)
+        def again(optimizer: Optimizer, before: float) -> float:
+            sound = pace.factor(optimizer) / before
             return min(max(sound, MOST_SLOWED), LEAST_SLOWED) * AGAIN**attempt
 
-        self._to_pace.update((at, again) for at in self._observer.optimizers())
+        self._find_pace(again, self._observer.optimizers(), clips=True)
 
     def slow_down(self, attempt: int, begun: Then) -> None:
         """Steps of a part of their length."""
@@ -259,12 +295,17 @@ class Operations:
         """Steps as long as the first may be."""
         begun()
 
-        def longer(optimizer: Optimizer) -> float:
-            sound = pace.factor(optimizer) / self._throttle.factor(optimizer)
-            sound /= pace.momentum(optimizer)
+        def longer(optimizer: Optimizer, before: float) -> float:
+            sound = pace.factor(optimizer) / before / pace.momentum(optimizer)
             return min(max(sound, 1 / LEAST_SLOWED), 1 / MOST_SLOWED)
 
-        self._to_pace.update((at, longer) for at in self._observer.optimizers())
+        self._find_pace(longer, self._observer.optimizers())
+
+    def _find_pace(self, by: Pace, those: Iterable[Optimizer], clips: bool = False) -> None:
+        for optimizer in those:
+            self._to_pace[optimizer] = _Paced(
+                by, self._throttle.factor(optimizer), Clip() if clips else None
+            )
 
     def _slow(self, optimizer: Optimizer, factor: float) -> None:
         if factor != 1:
@@ -305,9 +346,14 @@ class Operations:
             return
         if self._pass is not None and not self._pass.over:
             self._end(self._pass, optimizer)
-        wanted = self._to_pace.pop(optimizer, None)
-        if wanted is not None:
-            self._slow(optimizer, self._agreement.share(lambda: wanted(optimizer)))
+        paced = self._to_pace.get(optimizer)
+        if paced is not None:
+            if paced.finding:
+                factor = self._agreement.share(lambda: paced.factor(optimizer))
+                if factor != self._throttle.factor(optimizer):
+                    self._throttle.set(optimizer, factor)
+            if paced.took(optimizer):
+                del self._to_pace[optimizer]
 
     def stepped(self) -> None:
         """An optimizer has stepped: what a pass of ours was for can be done."""
@@ -366,7 +412,7 @@ def _is_of(site: Site, run: Run, finding: Finding) -> bool:
     return run.layers[site.layer].name == finding.layer
 
 
-def _pace_anew(optimizer: Optimizer) -> float:
+def _pace_anew(optimizer: Optimizer, before: float) -> float:
     """The factor on the rate of one whose network begins anew, with less time than it had."""
-    factor = pace.factor(optimizer)
+    factor = pace.factor(optimizer) / before
     return min(max(factor / pace.momentum(optimizer), 1.0), MOST_RAISED) if factor > 1 else factor

@@ -82,7 +82,13 @@ def is_grave(finding: Finding, untaught: bool) -> bool:
 
 
 def opposes(finding: Finding, remedy: str) -> bool:
-    """Whether the finding speaks against the remedy."""
+    """Whether the finding speaks against the remedy.
+
+    Data that are not normalised drive fresh weights where they drove the old ones; shorter steps
+    may yet be learnt by.
+    """
+    if finding.slug == "input-scale" and finding.severity >= Severity.ERROR:
+        return remedy not in ("roll-back", "slow-down")
     return remedy == "speed-up" and finding.slug == "learning-rate-too-high"
 
 
