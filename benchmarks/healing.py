@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from time import perf_counter
@@ -177,10 +178,15 @@ def summary(outcomes: Iterable[Outcome], arms: Iterable[str]) -> None:
     print(row("untreated", lambda at: at.plain))
     print(row("healing", lambda at: at.healed))
     for arm in arms:
-        print(row(arm, lambda at, arm=arm: at.arms[arm]))  # type: ignore[misc]
+        print(row(arm, partial(of_arm, arm)))
     treated = [at for at in healthy if at.treated]
     rest = ", ".join(f"{at.case.name} {at.seed}" for at in treated)
     print(f"treated of {len(healthy)} that are not sick: {len(treated)}  {rest}")
+
+
+def of_arm(arm: str, outcome: Outcome) -> float:
+    """What a run came to under one of the other arms."""
+    return outcome.arms[arm]
 
 
 def is_healable(case: Case) -> bool:
@@ -197,7 +203,7 @@ def outcome(ward: Ward, case: Case, seed: int, again: bool, arms: Iterable[str])
     healed = once(place / "healed.json", case, lambda path: _heal(case, seed, path))
     others = {}
     for arm in arms:
-        kept = once(place / f"{arm}.json", case, lambda path, arm=arm: _arm(case, seed, arm, path))  # type: ignore[misc]
+        kept = once(place / f"{arm}.json", case, partial(_arm, case, seed, arm))
         others[arm] = float(kept["result"])
     return Outcome(
         case,

@@ -334,12 +334,3 @@ def test_under_autocast_layers_are_standard() -> None:
     assert mode.failure is None
     for output in outputs(model, x):
         assert float(output.square().mean()) == pytest.approx(1, rel=0.05)
-
-
-def test_all_that_is_set_is_agreed_on() -> None:
-    agreed: list[Tensor] = []
-    model = deep(2, 6)
-    mode = Restart(lambda leaf: True, lambda leaf: False, 0, agreed.append)
-    with mode:
-        model(torch.randn(ROWS))
-    assert [at.data_ptr() for at in agreed] == [at.data_ptr() for at in mode.done]

@@ -25,7 +25,6 @@ class Restart(TorchFunctionMode):
         wanted: whether the layer with this weight, a leaf, is to have fresh weights.
         rectified: whether its units are rectified, and may begin as mirrored pairs.
         seed: of the generator.
-        agree: makes a tensor the same in all processes that train together.
 
     `done` are the weights and biases that were set; `failure` is what went wrong in doing so, after
     which nothing more is set.
@@ -36,14 +35,12 @@ class Restart(TorchFunctionMode):
         wanted: Callable[[Tensor], bool],
         rectified: Callable[[Tensor], bool],
         seed: int,
-        agree: Callable[[Tensor], None] = lambda tensor: None,
     ) -> None:
         super().__init__()
         self.done: list[Tensor] = []
         self.failure: Exception | None = None
         self._wanted = wanted
         self._rectified = rectified
-        self._agree = agree
         self._generator = torch.Generator().manual_seed(seed)
         self._seen: set[int] = set()
 
@@ -97,10 +94,8 @@ class Restart(TorchFunctionMode):
         if not 0 < size < float("inf"):
             size = 1.0  # nothing comes in yet
         units_first /= size
-        self._agree(call.leaf.detach())
         if call.bias is not None:
             call.bias.detach().copy_(-mean / size)
-            self._agree(call.bias.detach())
 
 
 class Product:
