@@ -1,6 +1,6 @@
 """How far a step changes what a network computes, by how far it changes each of its layers."""
 
-from math import inf, sqrt
+from math import e, inf, sqrt
 
 import torch
 from torch import Tensor
@@ -14,8 +14,16 @@ SOUND = 0.1
 
 # In their first steps each number goes as far as the rate, whatever its gradient.
 _BY_SIGN = tuple(
-    getattr(torch.optim, name) for name in "Adam AdamW NAdam RAdam Adamax RMSprop Adagrad".split()
+    getattr(torch.optim, name) for name in "Adam AdamW NAdam RAdam Adamax RMSprop".split()
 )
+
+# What an average of gradients, as Adam keeps it (0.9), leaves of them: all where they are alike and
+# sqrt(0.1 / 1.9) where they are random. Between these; without an average random steps undo one
+# another by as much.
+_AVERAGED = sqrt(sqrt(0.1 / 1.9))
+
+# Adagrad's steps become shorter with the root of their number: the geometric mean of a hundred.
+_OF_A_HUNDRED = sqrt(e / 100)
 
 
 def factor(optimizer: Optimizer) -> float:
@@ -47,7 +55,10 @@ def _length(optimizer: Optimizer, weight: Tensor) -> float:
         # A fused step divides by a scaler's factor itself.
         scale = getattr(optimizer, "grad_scale", None)
         return float(weight.grad.norm()) / (1.0 if scale is None else float(scale))
-    return sqrt(weight.numel()) if isinstance(optimizer, _BY_SIGN) else 0.0
+    # What is sought is the length of those that follow, whose gradients are not all alike.
+    if isinstance(optimizer, torch.optim.Adagrad):
+        return sqrt(weight.numel()) * _OF_A_HUNDRED
+    return sqrt(weight.numel()) * _AVERAGED if isinstance(optimizer, _BY_SIGN) else 0.0
 
 
 def _size(weight: Tensor) -> float:
