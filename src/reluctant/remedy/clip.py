@@ -6,9 +6,9 @@ from statistics import median
 import torch
 from torch.optim import Optimizer
 
-# A gradient so many times the usual is clipped to that; ordinary ones differ by less, and one that
-# is far larger, as of an outlier, stays in a momentum for many steps.
-FACTOR = 10.0
+# A gradient so many times the usual is clipped to that. Most ordinary ones differ by less, and lose
+# little; of an outlier in the data even ten times the usual undoes what many steps have taught.
+FACTOR = 3.0
 
 # What is usual is the median of so many steps.
 STEPS = 64
