@@ -1,6 +1,7 @@
 """What is expected of a run, from its losses so far."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp, inf, log, nan
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.records import a_run
 
-from reluctant.healing.outlook import expected, falls, limit, reached, untaught
+from reluctant.healing.outlook import expected, falls, has_decayed, limit, reached, untaught
 from reluctant.record.run import Run
 
 CHANCE = log(10.0)
@@ -85,3 +86,20 @@ def test_a_fall_is_told_from_a_standstill() -> None:
     assert falls(np.linspace(3, 2, 12).tolist())
     assert not falls([2.0] * 12)
     assert not falls([3.0, 2.0, 1.0])  # too few
+
+
+@pytest.mark.parametrize(
+    ("rates", "decayed"),
+    [
+        ([0.1, 0.1, 0.1], False),
+        ([0.1, 0.05, 0.02], False),
+        ([0.1, 0.01, 0.001], True),
+        ([1e-6, 0.1, 1e-3], True),  # warmed up before
+        ([1e-6, 1e-6, 1e-6], False),  # low from the start
+        ([None, None, None], False),
+    ],
+)
+def test_a_rate_that_has_decayed(rates: list[float | None], decayed: bool) -> None:
+    run = a_loss([2.3, 2.3, 2.3])
+    samples = tuple(replace(at, rate=rate) for at, rate in zip(run.samples, rates, strict=True))
+    assert has_decayed(replace(run, samples=samples)) is decayed

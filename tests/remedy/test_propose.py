@@ -1,9 +1,11 @@
 """From findings to remedies."""
 
+from dataclasses import replace
+
 import pytest
 
 from reluctant.diagnosis import causes
-from reluctant.record.finding import Cause, Finding, Severity, Units
+from reluctant.record.finding import Cause, Evidence, Finding, Severity, Units
 from reluctant.remedy.propose import (
     _LADDER,
     LEARNT,
@@ -54,6 +56,19 @@ def test_what_is_grave() -> None:
     high = finding("learning-rate-too-high", "outsized-update", warning)
     assert is_grave(high, untaught=True)
     assert not is_grave(high, untaught=False)
+    thrown = replace(high, evidence=(Evidence("loss-highest", 1e3),))
+    assert is_grave(thrown, untaught=False)
+
+
+def test_where_numbers_were_lost_a_rate_is_lowered_by_more() -> None:
+    lost, high = (
+        propose(finding(*at))[0].least_slowed
+        for at in [
+            ("non-finite", "learning-rate"),
+            ("learning-rate-too-high", "outsized-update"),
+        ]
+    )
+    assert lost < high < 1
 
 
 def test_what_speaks_against_a_remedy() -> None:

@@ -73,6 +73,35 @@ def test_each_group_keeps_its_own_rate() -> None:
     assert moved(slowed) == pytest.approx([0.5 * RATE, 1.5 * RATE], rel=1e-5)
 
 
+@pytest.mark.parametrize("rate", [RATE, torch.tensor(RATE)], ids=["float", "tensor"])
+def test_one_that_is_held_follows_its_schedule_no_more(rate: float | Tensor) -> None:
+    throttle, slowed = Throttle(), optimizer(rate)
+    schedule = lr_scheduler.ExponentialLR(slowed, 0.5)
+    throttle.set(slowed, 2.0, hold=True)
+    for step in range(3):
+        assert moved(slowed) == pytest.approx([2 * RATE] * 2, rel=1e-5)
+        assert float(slowed.param_groups[0]["lr"]) == pytest.approx(RATE * 0.5**step)
+        schedule.step()
+    throttle.set(slowed, 1.0)
+    assert moved(slowed) == pytest.approx([RATE] * 2, rel=1e-5)
+
+
+def test_how_it_was_is_put_back() -> None:
+    throttle, slowed = Throttle(), optimizer()
+    before = throttle.pace(slowed)
+    throttle.set(slowed, 3.0, hold=True)
+    slowed.param_groups[0]["lr"] = RATE / 2
+    throttle.put(slowed, before)
+    assert moved(slowed) == pytest.approx([RATE / 2, RATE], rel=1e-5)
+
+
+def test_a_group_that_comes_later_has_its_own_rate() -> None:
+    throttle, slowed = Throttle(), optimizer()
+    throttle.set(slowed, 2.0, hold=True)
+    slowed.add_param_group({"params": [nn.Parameter(torch.ones(3))], "lr": RATE / 4})
+    assert moved(slowed) == pytest.approx([2 * RATE, 2 * RATE, RATE / 2], rel=1e-5)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize(
     "rate", [lambda: RATE, lambda: torch.tensor(RATE)], ids=["float", "tensor"]

@@ -20,7 +20,7 @@ from reluctant.diagnosis import diagnose
 from reluctant.diagnosis.progress import FEW_STEPS
 from reluctant.healing.agreement import Agreement, Apart
 from reluctant.healing.operations import Operations, State
-from reluctant.healing.outlook import falls, limit, reached, untaught
+from reluctant.healing.outlook import falls, has_decayed, limit, reached, untaught
 from reluctant.observe.guard import Guard
 from reluctant.observe.observer import Observer
 from reluctant.observe.untraced import untraced
@@ -261,6 +261,10 @@ class Healer:
         late = self._untaught and age >= FEW_STEPS
         found = [at for at in diagnosis.findings if is_grave(at, late)]
         lasting = [at for at in found if at.slug == AT_ONCE or _place(at) in self._suspects]
+        if found and not lasting:
+            # What may be wrong is looked at closely.
+            self._observer.attend()
+            self._next = min(self._next, age + FIRST_LOOK)
         anew = self._untaught and (before or any(at.slug == AT_ONCE for at in found))
         self._suspects = {
             _place(at) for at in diagnosis.findings if at in found or is_of_making(at)
@@ -345,15 +349,17 @@ class Healer:
         elif proposal.remedy == "revive":
             do.revive(proposal, begun, self._anew, lambda why: self._refused(proposal, why))
         elif proposal.remedy == "roll-back":
-            do.roll_back(self._last_good(proposal.finding), attempt, begun)
+            do.roll_back(self._last_good(proposal.finding), proposal, attempt, begun)
             self._anew()
         elif proposal.remedy == "leak":
             run, learnt = load(self._path), LEARNT in self._remedies
             do.leak(proposal, run, learnt, lambda text: self._begin(proposal, text))
             self._anew()
+        elif proposal.remedy == "slow-down":
+            do.slow_down(proposal, attempt, begun)
+            self._anew()
         else:
-            step = do.slow_down if proposal.remedy == "slow-down" else do.speed_up
-            step(attempt, begun)
+            do.speed_up(self._agreement.share(lambda: has_decayed(load(self._path))), begun)
             self._anew()
 
     def _last_good(self, finding: Finding) -> Snapshot | None:

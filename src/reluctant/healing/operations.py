@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 from torch.overrides import TorchFunctionMode
 
 from reluctant.healing.agreement import Agreement
@@ -20,14 +20,17 @@ from reluctant.record.run import Run, Site
 from reluctant.remedy import leak, optimizers, pace, revive
 from reluctant.remedy.clip import Clip
 from reluctant.remedy.leak import Leak, Spot
-from reluctant.remedy.propose import AGAIN, LEAST_SLOWED, MOST_SLOWED, Proposal
+from reluctant.remedy.propose import AGAIN, LEAST_RAISED, MOST_SLOWED, Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
-from reluctant.remedy.throttle import THROTTLE
+from reluctant.remedy.throttle import THROTTLE, Pace
 from reluctant.remedy.wiring import Survey
 
 # Snapshots may take so many bytes together; there are three at most.
 MOST_BYTES = 1 << 30
+
+# A gradient in front of which nothing has been learnt yet grows by so much, or more, when it is.
+GROWS = 3.0
 
 # A network that begins anew may learn faster than its script meant by so much at most.
 MOST_RAISED = 3.0
@@ -40,7 +43,7 @@ class State:
     """What a remedy changes, as it was before."""
 
     snapshot: Snapshot | None
-    factors: dict[Optimizer, float]
+    paces: dict[Optimizer, Pace]
     leaks: int
 
 
@@ -61,7 +64,7 @@ class _Pass:
 
 
 # How the factor on a rate is found from the gradients of a step, beside that which was on it.
-Pace = Callable[[Optimizer, float], float]
+Find = Callable[[Optimizer, float], float]
 
 # A rate is found from so many steps: the first batch may be unlike all others.
 PACED = 5
@@ -71,14 +74,17 @@ class _Paced:
     """An optimizer whose rate is being found from its first steps, and whose gradients may be
     clipped from then on: a batch that is unlike all others is no reason for a rate at which nothing
     is learnt.
+
+    One that is to hold its rate keeps that which it has while it is being found.
     """
 
-    def __init__(self, pace: Pace, before: float, clip: Clip | None) -> None:
-        self._pace = pace
+    def __init__(self, find: Find, before: float, clip: Clip | None, holds: bool) -> None:
+        self._find = find
         self._before = before
         self._found: list[float] = []
         self._steps = 0
         self._clip = clip
+        self.holds = holds
 
     @property
     def finding(self) -> bool:
@@ -94,7 +100,7 @@ class _Paced:
 
     def factor(self, optimizer: Optimizer) -> float:
         """The share of its rate at which it is to take the step that it is about to."""
-        self._found.append(self._pace(optimizer, self._before))
+        self._found.append(self._find(optimizer, self._before))
         return self._before * median(self._found)
 
 
@@ -128,8 +134,8 @@ class Operations:
 
     def state(self) -> State:
         """As it is now."""
-        factors = {at: self._throttle.factor(at) for at in self._observer.optimizers()}
-        return State(self.snapshot(), factors, len(self._leaks))
+        paces = {at: self._throttle.pace(at) for at in self._observer.optimizers()}
+        return State(self.snapshot(), paces, len(self._leaks))
 
     def snapshot(self) -> Snapshot | None:
         """Of all that trains; None if that is too large."""
@@ -145,9 +151,8 @@ class Operations:
             self._leaks.pop()()
         if state.snapshot is not None:
             state.snapshot.restore(self._observer.optimizers())
-        for optimizer, factor in state.factors.items():
-            if factor != self._throttle.factor(optimizer):
-                self._throttle.set(optimizer, factor)
+        for optimizer, before in state.paces.items():
+            self._throttle.put(optimizer, before)
         self._to_pace.clear()
 
     def trained_by(self, parameter: Tensor) -> list[Optimizer]:
@@ -272,7 +277,9 @@ class Operations:
             spots.setdefault((spot.place, spot.function), []).append(spot)
         return [leak.plan(at, others, weight, by) for at in spots.values()]
 
-    def roll_back(self, good: Snapshot | None, attempt: int, begun: Then) -> None:
+    def roll_back(
+        self, good: Snapshot | None, proposal: Proposal, attempt: int, begun: Then
+    ) -> None:
         """Everything as it was, and steps that are not too long from there."""
         if good is None:
             raise Refused("No earlier state was kept: it would have taken too much memory.")
@@ -281,35 +288,36 @@ class Operations:
 
         def again(optimizer: Optimizer, before: float) -> float:
             sound = pace.factor(optimizer) / before
-            return min(max(sound, MOST_SLOWED), LEAST_SLOWED) * AGAIN**attempt
+            return min(max(sound, MOST_SLOWED), proposal.least_slowed) * AGAIN**attempt
 
         self._find_pace(again, self._observer.optimizers(), clips=True)
 
-    def slow_down(self, attempt: int, begun: Then) -> None:
+    def slow_down(self, proposal: Proposal, attempt: int, begun: Then) -> None:
         """Steps of a part of their length."""
         begun()
+        factor = proposal.least_slowed * AGAIN**attempt
         for optimizer in self._observer.optimizers():
-            self._slow(optimizer, LEAST_SLOWED * AGAIN**attempt)
+            self._throttle.set(optimizer, self._throttle.factor(optimizer) * factor)
 
-    def speed_up(self, attempt: int, begun: Then) -> None:
-        """Steps as long as the first may be."""
+    def speed_up(self, holds: bool, begun: Then) -> None:
+        """Steps as long as the first may be; `holds` if the script is not to shorten them again."""
         begun()
 
         def longer(optimizer: Optimizer, before: float) -> float:
             sound = pace.factor(optimizer) / before / pace.momentum(optimizer)
-            return min(max(sound, 1 / LEAST_SLOWED), 1 / MOST_SLOWED)
+            if isinstance(optimizer, SGD):
+                sound /= GROWS
+            return max(sound, LEAST_RAISED)
 
-        self._find_pace(longer, self._observer.optimizers())
+        self._find_pace(longer, self._observer.optimizers(), holds=holds)
 
-    def _find_pace(self, by: Pace, those: Iterable[Optimizer], clips: bool = False) -> None:
+    def _find_pace(
+        self, by: Find, those: Iterable[Optimizer], clips: bool = False, holds: bool = False
+    ) -> None:
         for optimizer in those:
             self._to_pace[optimizer] = _Paced(
-                by, self._throttle.factor(optimizer), Clip() if clips else None
+                by, self._throttle.factor(optimizer), Clip() if clips else None, holds
             )
-
-    def _slow(self, optimizer: Optimizer, factor: float) -> None:
-        if factor != 1:
-            self._throttle.set(optimizer, self._throttle.factor(optimizer) * factor)
 
     def _check(self, tensors: Iterable[Tensor]) -> None:
         """Refuse what cannot be changed."""
@@ -350,8 +358,7 @@ class Operations:
         if paced is not None:
             if paced.finding:
                 factor = self._agreement.share(lambda: paced.factor(optimizer))
-                if factor != self._throttle.factor(optimizer):
-                    self._throttle.set(optimizer, factor)
+                self._throttle.set(optimizer, factor, paced.holds)
             if paced.took(optimizer):
                 del self._to_pace[optimizer]
 

@@ -10,6 +10,9 @@ from reluctant.record.run import Run
 # A loss that is higher by no more than this share is not worse.
 WORSE = 0.05
 
+# A rate below this share of its highest has decayed.
+DECAYED = 0.1
+
 # What is expected may be better than a line through the logarithms says by so many of the
 # standard errors of its slope.
 ERRORS = 1.0
@@ -33,6 +36,12 @@ def untaught(run: Run) -> bool:
         constant = first if progress.excess is None else min(first, low / progress.excess)
         return low > constant - FALL * abs(constant)
     return expected(known, 2 * known[-1][0]) > (1 - FALL) * low / progress.excess
+
+
+def has_decayed(run: Run) -> bool:
+    """Whether the script has lowered its learning rate to a small part of what it was."""
+    rates = [at.rate for at in run.samples if at.rate is not None]
+    return bool(rates) and rates[-1] < DECAYED * max(rates)
 
 
 def expected(known: Sequence[tuple[int, float]], step: int) -> float:

@@ -10,6 +10,12 @@ from reluctant.record.finding import Finding, Severity
 MOST_SLOWED, LEAST_SLOWED = 1e-3, 0.3
 AGAIN = 0.1
 
+# One at which numbers were lost altogether is farther off.
+LEAST_SLOWED_LOST = 0.1
+
+# A rate is raised by so much at least.
+LEAST_RAISED = 3.0
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -29,6 +35,11 @@ class Proposal:
     def key(self) -> tuple[str, str, str | None]:
         """What tells it from other proposals: the remedy, and what it is for."""
         return self.remedy, self.finding.slug, self.finding.layer
+
+    @property
+    def least_slowed(self) -> float:
+        """The share of itself that a rate is lowered to at least."""
+        return LEAST_SLOWED_LOST if self.finding.slug == "non-finite" else LEAST_SLOWED
 
 
 # Remedies by finding and cause, the first to be tried first. `rescale` starts the network anew, and
@@ -78,7 +89,12 @@ def is_grave(finding: Finding, untaught: bool) -> bool:
     pair = finding.slug, finding.cause.slug
     if finding.severity >= Severity.ERROR or pair in _WORTH_A_TRY:
         return True
-    return untaught and finding.slug == "learning-rate-too-high"
+    return finding.slug == "learning-rate-too-high" and (untaught or is_thrown(finding))
+
+
+def is_thrown(finding: Finding) -> bool:
+    """Whether the loss was thrown to many times what it was at first."""
+    return any(at.name == "loss-highest" for at in finding.evidence)
 
 
 def opposes(finding: Finding, remedy: str) -> bool:
