@@ -193,6 +193,15 @@ def test_a_few_steps_need_not_have_learnt_anything(last: float, stalled: bool | 
     assert Reading(run).stalled is stalled
 
 
+@pytest.mark.parametrize(("last", "stalled"), [(2.3, None), (1.0, False)])
+def test_in_a_few_steps_a_fall_to_a_constant_answer_teaches_nothing(
+    last: float, stalled: bool | None
+) -> None:
+    """The loss began at twice that of the best constant answer, about 2.3."""
+    run = a_run(steps=range(12), losses=np.linspace(4.6, last, 12).tolist(), head={})
+    assert Reading(run).stalled is stalled
+
+
 @pytest.mark.parametrize(("last", "stalled"), [(2.3, None), (5.0, None), (0.3, False)])
 def test_optimizers_may_work_against_one_another(last: float, stalled: bool | None) -> None:
     run = a_run(losses=[2.3] * 10 + [last] * 10)

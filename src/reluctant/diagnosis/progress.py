@@ -187,8 +187,11 @@ class Progress:
             return False
         if self.worthless:
             return True
-        if self.run.samples[-1].step < FEW_STEPS and -FALL < fall < FALL:
-            return None
+        if self.run.samples[-1].step < FEW_STEPS:
+            # A loss that began above that of a constant answer falls to it before all learning.
+            answers_alike = self.excess is not None and self.excess >= 1 - NEAR
+            if -FALL < fall < FALL or (answers_alike and fall >= FALL):
+                return None
         if fall >= FALL:
             return False
         # Where several optimizers are at work, they may work against one another: the losses of

@@ -251,6 +251,8 @@ class Healer:
     def _look(self) -> None:
         age = self._age
         self._next = max(age + 4, int(age * LATER))
+        if age < FEW_STEPS:
+            self._next = min(self._next, FEW_STEPS)
         prospect = self._agreement.share(self._prospect)
         if prospect is None:
             return

@@ -33,7 +33,7 @@ MOST_BYTES = 1 << 30
 GROWS = 3.0
 
 # A network that begins anew may learn faster than its script meant by so much at most.
-MOST_RAISED = 3.0
+MOST_RAISED = 10.0
 
 Then = Callable[[], None]
 
