@@ -6,7 +6,7 @@ import numpy as np
 
 from reluctant.diagnosis.median import median
 from reluctant.diagnosis.reading import Ints, Mask, Reading, SiteReading
-from reluctant.diagnosis.scale import Scale, scale
+from reluctant.diagnosis.scale import NORMALISE_INPUT, Scale, scale
 from reluctant.record.columns import Column, histories, stretches
 from reluctant.record.finding import Cause, Evidence, Remedy
 from reluctant.record.run import Floats
@@ -267,10 +267,7 @@ def _any_finite(column: Column, units: Mask) -> bool:
 _LEAK = Remedy("leak", "use a leaky rectifier (slope 0.01): its derivative is never zero")
 _SLOWER = Remedy("slow-down", "lower the learning rate, or warm it up over the first steps")
 REMEDIES = {
-    "input-scale": (
-        Remedy("normalise-input", "bring each feature to zero mean and unit variance"),
-        _LEAK,
-    ),
+    "input-scale": (NORMALISE_INPUT, _LEAK),
     "born-dead": (
         Remedy("rescale", "start from He initialisation with zero biases, on normalised inputs"),
         _LEAK,

@@ -56,7 +56,11 @@ def _logits(reading: Reading, head: Head) -> Finding | None:
         f"{head.function} is given the output of {name}, but takes the logits themselves: "
         f"{name} keeps it from telling the classes apart."
     )
-    return _finding(reading, layer, text, ())
+    advice = (
+        "give the loss the last layer's own output: "
+        f"F.{head.function}(outputs, targets), with no {name} before it"
+    )
+    return _finding(reading, layer, text, advice, ())
 
 
 def _reach(reading: Reading, head: Head, series: HeadSeries) -> Finding | None:
@@ -76,7 +80,23 @@ def _reach(reading: Reading, head: Head, series: HeadSeries) -> Finding | None:
         f"function, gives from {number(low)} to {number(high)}."
     )
     evidence = (Evidence("target-low", bottom), Evidence("target-high", top))
-    return _finding(reading, layer, text, evidence)
+    advice = (
+        f"give the loss the last layer's own output, with no {function.name} behind it, or bring "
+        f"the targets into its range: {_scaling(low, high)}"
+    )
+    return _finding(reading, layer, text, advice, evidence)
+
+
+def _scaling(low: float, high: float) -> str:
+    """A line of Python that brings targets between these, or above or below the one that is."""
+    # A sigmoid's curve is not drawn to where it ends.
+    low, high = (round(at, 1) if np.isfinite(at) else at for at in (low, high))
+    if np.isfinite(low) and np.isfinite(high):
+        start = f"{low:.3g} + " if low else ""
+        factor = f"{high - low:.3g} * " if high - low != 1 else ""
+        return f"y = {start}{factor}(y - y.min()) / (y.max() - y.min())"
+    end, at = ("min", low) if np.isfinite(low) else ("max", high)
+    return f"y = y - y.{end}()" + (f" + {at:.3g}" if at else "")
 
 
 def _range(function: Function) -> tuple[float, float]:
@@ -108,7 +128,11 @@ def _blocked(reading: Reading) -> Iterator[Finding]:
                 f"gradient for {stuck.count} of its {len(stuck.dead)} outputs."
             )
             evidence = (Evidence("blocked", stuck.count, "units"),)
-            yield _finding(reading, site.label, text, evidence)
+            advice = (
+                "give the loss the last layer's own output: what "
+                f"{site.label} gives, with no {site.function.name} behind it"
+            )
+            yield _finding(reading, site.label, text, advice, evidence)
 
 
 def _silenced(reading: Reading, site: SiteReading) -> bool:
@@ -117,7 +141,7 @@ def _silenced(reading: Reading, site: SiteReading) -> bool:
 
 
 def _finding(
-    reading: Reading, layer: str | None, text: str, evidence: tuple[Evidence, ...]
+    reading: Reading, layer: str | None, text: str, advice: str, evidence: tuple[Evidence, ...]
 ) -> Finding:
     return Finding(
         slug=RULE.slug,
@@ -127,12 +151,7 @@ def _finding(
         first_step=reading.run.samples[0].step,
         cause=Cause("blocked-output", text),
         evidence=evidence,
-        remedies=(
-            Remedy(
-                "move-the-output-activation",
-                "give the loss the last layer's own output, or scale the targets into its range",
-            ),
-        ),
+        remedies=(Remedy("move-the-output-activation", advice),),
     )
 
 

@@ -107,6 +107,13 @@ def _scale(series: InputSeries, part: slice) -> Scale | None:
     return Scale(float(np.hypot(mean, std)), mean, std, ratio)
 
 
+NORMALISE_INPUT = Remedy(
+    "normalise-input",
+    "bring each feature to zero mean and unit variance, those of the training data: "
+    "x = (x - x.mean(0)) / (x.std(0) + 1e-6)",
+)
+
+
 def input_scale(reading: Reading) -> Iterator[Finding]:
     """One finding a layer that is fed data that were not normalised."""
     for layer in reading.run.layers:
@@ -129,9 +136,7 @@ def input_scale(reading: Reading) -> Iterator[Finding]:
                 Evidence("size", found.size, "root mean square"),
                 Evidence("feature-spreads", found.ratio, "largest by smallest"),
             ),
-            remedies=(
-                Remedy("normalise-input", "bring each feature to zero mean and unit variance"),
-            ),
+            remedies=(NORMALISE_INPUT,),
         )
 
 
