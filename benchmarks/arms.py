@@ -26,8 +26,9 @@ from torch.optim.optimizer import (
 from reluctant.observe import stack
 from reluctant.remedy import revive
 from reluctant.remedy.refusal import Refused
+from reluctant.remedy.survey import Survey
 from reluctant.remedy.throttle import Throttle
-from reluctant.remedy.wiring import Survey, Wiring
+from reluctant.remedy.wiring import Wiring
 
 # As published it is every thousand steps of runs of millions; these are of some hundred.
 PERIOD = 50

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from reluctant.remedy.wiring import Survey, Wiring
+from reluctant.remedy.survey import Survey
+from reluctant.remedy.wiring import Wiring
 
 
 @dataclass(frozen=True)

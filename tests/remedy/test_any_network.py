@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from reluctant.remedy import revive
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.revive import Revival
-from reluctant.remedy.wiring import Survey
+from reluctant.remedy.survey import Survey
 
 WIDTH, BATCH = 6, 12
 DEAD = torch.tensor([1, 4])

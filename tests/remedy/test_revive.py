@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from reluctant.remedy import revive
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.revive import Revival
-from reluctant.remedy.wiring import Survey, Wiring
+from reluctant.remedy.survey import Survey
+from reluctant.remedy.wiring import Wiring
 
 DEAD = torch.tensor([1, 4, 5, 11])
 ROUNDING = 1e-5

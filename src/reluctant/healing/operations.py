@@ -23,8 +23,8 @@ from reluctant.remedy.leak import Leak, Spot
 from reluctant.remedy.propose import AGAIN, LEAST_RAISED, MOST_SLOWED, Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
+from reluctant.remedy.survey import Survey
 from reluctant.remedy.throttle import THROTTLE, Pace
-from reluctant.remedy.wiring import Survey
 
 # Snapshots may take so many bytes together; there are three at most.
 MOST_BYTES = 1 << 30

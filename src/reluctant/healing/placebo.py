@@ -37,7 +37,7 @@ from reluctant.record.run import Intervention
 from reluctant.record.trial import PLACEBO_OF
 from reluctant.remedy import optimizers, revive
 from reluctant.remedy.refusal import Refused
-from reluctant.remedy.wiring import Survey
+from reluctant.remedy.survey import Survey
 from reluctant.words import plural
 
 
