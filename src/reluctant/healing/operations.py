@@ -2,25 +2,25 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import median
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from reluctant.healing.agreement import Agreement
+from reluctant.healing.pacing import Find, Paced, anew, faster, slower
 from reluctant.initialize.passing import Restart
 from reluctant.observe import eager, stack
 from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer
 from reluctant.record.finding import Finding
 from reluctant.record.run import Run, Site
-from reluctant.remedy import leak, optimizers, pace, revive
+from reluctant.remedy import leak, optimizers, revive
 from reluctant.remedy.clip import Clip
 from reluctant.remedy.leak import Leak, Spot
-from reluctant.remedy.propose import AGAIN, LEAST_RAISED, MOST_SLOWED, Proposal
+from reluctant.remedy.propose import AGAIN, Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
 from reluctant.remedy.survey import Survey
@@ -28,12 +28,6 @@ from reluctant.remedy.throttle import THROTTLE, Pace
 
 # Snapshots may take so many bytes together; there are three at most.
 MOST_BYTES = 1 << 30
-
-# A gradient in front of which nothing has been learnt yet grows by so much, or more, when it is.
-GROWS = 3.0
-
-# A network that begins anew may learn faster than its script meant by so much at most.
-MOST_RAISED = 10.0
 
 Then = Callable[[], None]
 
@@ -63,47 +57,6 @@ class _Pass:
     over: bool = False
 
 
-# How the factor on a rate is found from the gradients of a step, beside that which was on it.
-Find = Callable[[Optimizer, float], float]
-
-# A rate is found from so many steps: the first batch may be unlike all others.
-PACED = 5
-
-
-class _Paced:
-    """An optimizer whose rate is being found from its first steps, and whose gradients may be
-    clipped from then on: a batch that is unlike all others is no reason for a rate at which nothing
-    is learnt.
-
-    One that is to hold its rate keeps that which it has while it is being found.
-    """
-
-    def __init__(self, find: Find, before: float, clip: Clip | None, holds: bool) -> None:
-        self._find = find
-        self._before = before
-        self._found: list[float] = []
-        self._steps = 0
-        self._clip = clip
-        self.holds = holds
-
-    @property
-    def finding(self) -> bool:
-        """Whether the rate is still being found."""
-        return self._steps < PACED
-
-    def took(self, optimizer: Optimizer) -> bool:
-        """A step is about to be taken; whether there is no more to be done."""
-        self._steps += 1
-        if self._clip is not None:
-            self._clip.apply(optimizer)
-        return not self.finding and self._clip is None
-
-    def factor(self, optimizer: Optimizer) -> float:
-        """The share of its rate at which it is to take the step that it is about to."""
-        self._found.append(self._find(optimizer, self._before))
-        return self._before * median(self._found)
-
-
 class Operations:
     """Carries remedies out.
 
@@ -121,7 +74,7 @@ class Operations:
         self._agreement = agreement or Agreement()
         self._throttle = THROTTLE
         self._pass: _Pass | None = None
-        self._to_pace: WeakKeyDictionary[Optimizer, _Paced] = WeakKeyDictionary()
+        self._to_pace: WeakKeyDictionary[Optimizer, Paced] = WeakKeyDictionary()
         observer.clock.skips.append(self.skipped)
         self._leaks: list[Then] = []
 
@@ -194,7 +147,7 @@ class Operations:
             for parameter in new:
                 for optimizer in self.trained_by(parameter):
                     optimizers.forget(optimizer, parameter)
-                    self._find_pace(_pace_anew, [optimizer])
+                    self._find_pace(anew, [optimizer])
             if last:
                 done()
 
@@ -285,12 +238,7 @@ class Operations:
             raise Refused("No earlier state was kept: it would have taken too much memory.")
         begun()
         good.restore(self._observer.optimizers())
-
-        def again(optimizer: Optimizer, before: float) -> float:
-            sound = pace.factor(optimizer) / before
-            return min(max(sound, MOST_SLOWED), proposal.least_slowed) * AGAIN**attempt
-
-        self._find_pace(again, self._observer.optimizers(), clips=True)
+        self._find_pace(slower(proposal, attempt), self._observer.optimizers(), clips=True)
 
     def slow_down(self, proposal: Proposal, attempt: int, begun: Then) -> None:
         """Steps of a part of their length."""
@@ -302,20 +250,13 @@ class Operations:
     def speed_up(self, holds: bool, begun: Then) -> None:
         """Steps as long as the first may be; `holds` if the script is not to shorten them again."""
         begun()
-
-        def longer(optimizer: Optimizer, before: float) -> float:
-            sound = pace.factor(optimizer) / before / pace.momentum(optimizer)
-            if isinstance(optimizer, SGD):
-                sound /= GROWS
-            return max(sound, LEAST_RAISED)
-
-        self._find_pace(longer, self._observer.optimizers(), holds=holds)
+        self._find_pace(faster, self._observer.optimizers(), holds=holds)
 
     def _find_pace(
         self, by: Find, those: Iterable[Optimizer], clips: bool = False, holds: bool = False
     ) -> None:
         for optimizer in those:
-            self._to_pace[optimizer] = _Paced(
+            self._to_pace[optimizer] = Paced(
                 by, self._throttle.factor(optimizer), Clip() if clips else None, holds
             )
 
@@ -417,9 +358,3 @@ def _is_of(site: Site, run: Run, finding: Finding) -> bool:
     if site.layer is None or not site.aligned:
         return site.name == finding.layer
     return run.layers[site.layer].name == finding.layer
-
-
-def _pace_anew(optimizer: Optimizer, before: float) -> float:
-    """The factor on the rate of one whose network begins anew, with less time than it had."""
-    factor = pace.factor(optimizer) / before
-    return min(max(factor / pace.momentum(optimizer), 1.0), MOST_RAISED) if factor > 1 else factor
