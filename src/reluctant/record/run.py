@@ -177,7 +177,8 @@ class Sample:
     `step` counts the optimizer's steps from 0. `loss` is the mean of what `backward()` was
     called on; None where that was no scalar or was not seen. `optimizers` is how many different
     ones had stepped by then. `skipped` says that a gradient scaler left the step out, because
-    gradients had overflowed; none are recorded of it.
+    gradients had overflowed; none are recorded of it. `observing` is how many of the `seconds`
+    since the start observation had taken; None where a record does not tell.
     """
 
     index: int
@@ -188,6 +189,7 @@ class Sample:
     seconds: float
     optimizers: int = 1
     skipped: bool = False
+    observing: float | None = None
 
 
 @dataclass(frozen=True)
