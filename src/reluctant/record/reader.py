@@ -33,6 +33,7 @@ from reluctant.record.run import (
     Parameter,
     Run,
     Sample,
+    Series,
     Site,
     SiteSeries,
     Way,
@@ -67,7 +68,7 @@ def load(path: str | Path) -> Run:
     parts = sorted(path.glob("rank-*.sqlite"), key=lambda part: int(part.stem[len("rank-") :]))
     runs = [run for part in parts if (run := _part(part, info, path)) is not None]
     if not runs:
-        return Run(info, (), (), (), (), _Nothing(), path)
+        return Run(info, (), (), (), (), NOTHING, path)
     return merging.join(runs)
 
 
@@ -116,6 +117,9 @@ class _Nothing:
 
     def limits(self, index: int) -> tuple[Floats, Floats] | None:
         return None
+
+
+NOTHING: Series = _Nothing()
 
 
 class _Reader:
