@@ -18,14 +18,12 @@ from rich.text import Text
 from reluctant.record.finding import Diagnosis, Finding, LayerSummary, Severity
 from reluctant.record.run import Run
 from reluctant.report import braille, terminal
+from reluctant.report.scales import logarithmic
 from reluctant.words import duration, number, percent, plural
 
 # A plot has no more lines than this, nor columns, and none at all where there is less room.
 MOST_LINES, MOST_COLUMNS = 8, 100
 LEAST_ROOM = 14
-
-# From this factor between the largest loss and the least on, its logarithm is drawn.
-WIDE = 30
 
 MOST_INTERVENTIONS = 3
 
@@ -158,7 +156,7 @@ class View:
         if height < 2 or not values.size or values.max() == values.min():
             return title
         shown = losses
-        if values.min() > 0 and values.max() > WIDE * values.min():
+        if logarithmic(values):
             title.append("; logarithmic", "dim")
             shown = np.log(losses, where=known, out=np.full_like(losses, np.nan))
         top, bottom = number(values.max()), number(values.min())
