@@ -64,7 +64,7 @@ _WORD_STYLE = {
 def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableType:
     """All that a person reads at the end of a run; `whole` leaves nothing out."""
     word = diagnosis.verdict if run.samples else "nothing seen"
-    parts: list[RenderableType] = [Text(""), heading(run, word, _facts(run))]
+    parts: list[RenderableType] = [Text(""), heading(run, word, facts(run))]
     if run.interventions:
         parts += [Text(""), Padding(_interventions(run.interventions, whole), (0, 0, 0, 2))]
     if diagnosis.layers:
@@ -97,19 +97,20 @@ def heading(run: Run, word: str, facts: Sequence[str]) -> Text:
     return text
 
 
-def _facts(run: Run) -> list[str]:
+def facts(run: Run) -> list[str]:
+    """How long it was, and what was observed of it."""
     info = run.info
-    facts = []
+    known = []
     if info.steps:
-        facts.append(plural(info.steps, "step"))
+        known.append(plural(info.steps, "step"))
     if info.seconds is not None:
-        facts.append(f"{info.seconds:.1f} s")
+        known.append(f"{info.seconds:.1f} s")
     if run.samples:
         watched = f"{plural(len(run.samples), 'step')} observed"
         if info.observing_seconds is not None and info.seconds:
             watched += f" in {percent(info.observing_seconds / info.seconds)} of the time"
-        facts.append(watched)
-    return facts
+        known.append(watched)
+    return known
 
 
 # -- layers -----------------------------------------------------------------------------------
@@ -187,9 +188,14 @@ def flow(gradient: float | None, top: float) -> Text:
     """The bar of the gradient flow, where the largest is `top`, and the number."""
     if gradient is None:
         return Text("")
-    cells = CELLS + log10(gradient / top) if gradient > 0 and top > 0 else 0.0
-    drawn = bar(cells / CELLS, GOOD if round(cells) > CELLS // 2 else BAD)
+    share = loudness(gradient, top)
+    drawn = bar(share, GOOD if round(share * CELLS) > CELLS // 2 else BAD)
     return drawn.append(f" {number(gradient)}")
+
+
+def loudness(gradient: float, top: float) -> float:
+    """How much of the bar is full: all for the largest, one cell less for each factor of ten."""
+    return 1 + log10(gradient / top) / CELLS if gradient > 0 and top > 0 else 0.0
 
 
 # -- interventions ----------------------------------------------------------------------------
@@ -207,16 +213,21 @@ def _interventions(interventions: Sequence[Intervention], whole: bool) -> Render
 
 def intervention(at: Intervention, running: bool = False) -> RenderableType:
     """One remedy, for what it was and what came of it, or may come while the run goes on."""
+    word, style, for_what, came_of_it = told(at, running)
+    text = Text.assemble((word, style), "  ", (at.remedy, "bold"), f"  {for_what}")
+    return Group(text, Padding(Text(came_of_it), (0, 0, 0, 4)))
+
+
+def told(at: Intervention, running: bool) -> tuple[str, str, str, str]:
+    """How a remedy stands, in a word with its style; for what it was, and what came of it."""
     if at.kept is None:
         head = ("• begun", "cyan")
     elif at.kept:
         head = ("✔ kept", "green")
     else:
         head = ("• refused", "cyan") if at.refused else ("▲ undone", "yellow")
-    text = Text.assemble(head, "  ")
-    text.append(at.remedy, "bold").append(f"  step {at.step:,}, for {at.finding} ({at.cause}), ")
-    text.append(_whom(at))
-    return Group(text, Padding(Text(" ".join(_came_of(at, running))), (0, 0, 0, 4)))
+    for_what = f"step {at.step:,}, for {at.finding} ({at.cause}), {_whom(at)}"
+    return *head, for_what, " ".join(_came_of(at, running))
 
 
 def _whom(at: Intervention) -> str:
@@ -273,7 +284,7 @@ def noted(alike: Sequence[Finding]) -> Text:
     first = alike[0]
     text = Text.assemble((f"{SIGN[first.severity]} {first.severity.label}", STYLE[first.severity]))
     text.append(f"  {first.slug}, {first.cause.slug}:  ")
-    shown = "; ".join(_where(finding) for finding in alike[:MOST_NOTES])
+    shown = "; ".join(where(finding) for finding in alike[:MOST_NOTES])
     rest = len(alike) - MOST_NOTES
     return text.append(shown + (f"; and {plural(rest, 'more layer')}" if rest > 0 else ""))
 
@@ -282,17 +293,18 @@ def _headline(finding: Finding) -> Text:
     style = STYLE[finding.severity]
     text = Text.assemble((f"{SIGN[finding.severity]} {finding.severity.label}", style), "  ")
     text.append(finding.slug, "bold")
-    text.append(f"  {_where(finding)}")
+    text.append(f"  {where(finding)}")
     return text
 
 
-def _where(finding: Finding) -> str:
-    where = f"layer {finding.layer}" if finding.layer else "the whole run"
+def where(finding: Finding) -> str:
+    """The layer, and how many of its units."""
+    place = f"layer {finding.layer}" if finding.layer else "the whole run"
     if finding.units is None:
-        return where
+        return place
     units = finding.units
     read = f" read, every {units.stride:,}th" if units.stride > 1 else ""
-    return f"{where}: {units.count:,} of {plural(units.of, 'unit')}{read}"
+    return f"{place}: {units.count:,} of {plural(units.of, 'unit')}{read}"
 
 
 def _in_full(finding: Finding, alike: Sequence[Finding], whole: bool) -> RenderableType:
@@ -301,11 +313,11 @@ def _in_full(finding: Finding, alike: Sequence[Finding], whole: bool) -> Rendera
     table.add_column(overflow="fold")
     table.add_row("cause", Text.assemble((finding.cause.slug, "bold"), f"  {finding.cause.text}"))
     if alike:
-        also = "; ".join(_where(other) for other in alike)
+        also = "; ".join(where(other) for other in alike)
         table.add_row("also", f"{also}, for the same cause")
-    evidence = finding.evidence if whole else finding.evidence[:4]
-    if evidence:
-        table.add_row("evidence", ", ".join(map(_evidence, evidence)))
+    numbers = finding.evidence if whole else finding.evidence[:4]
+    if numbers:
+        table.add_row("evidence", ", ".join(map(evidence, numbers)))
     if finding.certain is not None:
         table.add_row("certain", finding.certain.text)
     for position, remedy in enumerate(finding.remedies if whole else finding.remedies[:2]):
@@ -313,7 +325,8 @@ def _in_full(finding: Finding, alike: Sequence[Finding], whole: bool) -> Rendera
     return Group(_headline(finding), Padding(table, (0, 0, 0, 2)))
 
 
-def _evidence(at: Evidence) -> str:
+def evidence(at: Evidence) -> str:
+    """One measured number in words."""
     name = at.name.replace("-", " ")
     value = percent(at.value) if at.unit == "share" else number(at.value)
     unit = "" if at.unit in ("", "share") else f" {at.unit}"
