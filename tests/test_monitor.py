@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -841,6 +842,20 @@ def test_how_it_looks() -> None:
     assert repr(watching) == f"<reluctant.watch(Sequential), open, 3 steps, {path}>"
     watching.close()
     assert repr(watching) == f"<reluctant.watch(Sequential), closed, 3 steps, {path}>"
+
+
+def test_a_notebook_shows_how_it_stands() -> None:
+    model = net()
+    with reluctant.watch(model) as watching:
+        assert "nothing seen" in watching._repr_html_()
+        train(model)
+        assert "3 steps observed" in watching._repr_html_()
+        train(model)
+    html = watching._repr_html_()
+    assert html == watching.run()._repr_html_()
+    assert "6 steps, " in html
+    rmtree(watching.path)
+    assert watching._repr_html_().startswith("<p>There is no run at ")
 
 
 # -- where it is used --------------------------------------------------------------------------

@@ -20,7 +20,7 @@ def test_a_name_stays_what_it_is_when_it_is_asked_for_again(name: str) -> None:
 
 
 def test_modules_are_reached_by_attribute() -> None:
-    code = "import reluctant; reluctant.nn.SiLU, reluctant.functional.silu"
+    code = "import reluctant; reluctant.nn.SiLU, reluctant.functional.silu, reluctant.plot.units"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -29,7 +29,7 @@ _HOME = {
 }
 
 # Modules that people reach by attribute, as in `reluctant.nn.SiLU`.
-_MODULES = ("functional", "nn")
+_MODULES = ("functional", "nn", "plot")
 
 __all__ = [
     "Run",

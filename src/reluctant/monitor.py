@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from dataclasses import dataclass, replace
+from html import escape
 from numbers import Integral, Real
 from pathlib import Path
 from shutil import rmtree
@@ -17,7 +18,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from reluctant.diagnosis import diagnose
-from reluctant.errors import WrongArgument
+from reluctant.errors import ReluctantError, WrongArgument
 from reluctant.healing import Healer
 from reluctant.observe.observer import Observer
 from reluctant.observe.scope import Scope, holds, innermost
@@ -154,6 +155,12 @@ class Watch(ContextDecorator):
         steps = self._session.steps
         state = "open" if self._open else "closed"
         return f"<reluctant.watch({self._name}), {state}, {plural(steps, 'step')}, {self.path}>"
+
+    def _repr_html_(self) -> str:
+        try:
+            return self.run()._repr_html_()
+        except ReluctantError as error:
+            return f"<p>{escape(str(error))}</p>"
 
     def run(self) -> Run:
         """What has been recorded so far.

@@ -239,3 +239,10 @@ def test_a_part_that_is_never_built_does_no_harm(watched: Watched) -> None:
             optimizer.step()
 
     check_same(watched(train), watched(plain), rtol=1e-6)
+
+
+def test_what_observation_costs_is_told_as_it_goes_on(watched: Watched) -> None:
+    costs = [sample.observing for sample in watched(plain).samples]
+    assert costs[0] == 0
+    assert all(known is not None and known > 0 for known in costs[1:])
+    assert costs == sorted(costs)  # type: ignore[type-var]

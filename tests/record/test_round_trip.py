@@ -99,7 +99,8 @@ def samples(draw: st.DrawFn) -> list[Observation]:
         )  # fmt: skip
         row = LayerRow(0, draw(float32), draw(float32), draw(float32), draw(st.none() | float32))
         step = draw(st.integers(0, 2**40))
-        sample = Sample(index, step, 0, draw(losses), draw(rates), 0.25 * index, index + 1)
+        facts = (0.25 * index, index + 1, draw(st.booleans()), draw(rates))
+        sample = Sample(index, step, 0, draw(losses), draw(rates), *facts)
         new = ((layer, LAST), (RELU,), (site,), ((0, 1),)) if index == 0 else ((), (), (), ())
         found.append(Observation(sample, *new, (at,), (row,)))
     return found
@@ -412,6 +413,15 @@ def test_a_way_from_nowhere_is_damage(tmp_path: Path, way: Way) -> None:
         writer.end(Ending((way,)))
     with pytest.raises(RecordDamaged, match="begins nowhere"):
         load(tmp_path)
+
+
+def test_a_record_from_before_costs_were_told_is_read(tmp_path: Path) -> None:
+    written(tmp_path)
+    with sqlite3.connect(tmp_path / "rank-0.sqlite") as connection:
+        connection.execute("ALTER TABLE sample DROP COLUMN observing")
+        connection.execute("PRAGMA user_version = 4")
+    connection.close()
+    assert [at.observing for at in load(tmp_path).samples] == [None] * 3
 
 
 def test_a_record_from_before_there_were_ways_is_read(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ writer = Writer(Path({str(place)!r}))
 for index in range(7):
     writer.write(observation(index))
 writer._connection.execute("BEGIN")
-writer._connection.execute("INSERT INTO sample VALUES (99, 99, 0, 0, 0, 0, 1, 0)")
+writer._connection.execute("INSERT INTO sample VALUES (99, 99, 0, 0, 0, 0, 1, 0, 0)")
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2])

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from reluctant.record.run import Run
 
+NOT_ENDED = "The run has not ended, or was killed: this is what was recorded until then."
+
 
 def limits(run: Run) -> tuple[str, ...]:
     """Why this record tells less than a record might; empty when it tells all there is."""
@@ -54,4 +56,4 @@ def _limits(run: Run) -> Iterator[str]:
             "mode, as modules, functions or methods."
         )
     if not ended:
-        yield "The run has not ended, or was killed: this is what was recorded until then."
+        yield NOT_ENDED

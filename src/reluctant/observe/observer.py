@@ -338,6 +338,7 @@ class Observer:
             seconds=began - self._began,
             optimizers=self.clock.optimizers,
             skipped=skipped,
+            observing=self.seconds,
         )
         scale, overflow = self._scale, self._rows.overflow
 

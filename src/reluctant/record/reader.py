@@ -33,6 +33,7 @@ from reluctant.record.run import (
     Parameter,
     Run,
     Sample,
+    Series,
     Site,
     SiteSeries,
     Way,
@@ -45,6 +46,8 @@ _VERSION_OF_HEADS = 2
 _VERSION_OF_WAYS = 3
 # And since then what was done about it in the run.
 _VERSION_OF_INTERVENTIONS = 4
+# And since then what observation has cost, while it goes on.
+_VERSION_OF_COSTS = 5
 _INTERVENTION = tuple(field.name for field in fields(Intervention))
 _INPUT = tuple(field.name for field in fields(InputSeries))[1:]
 _HEAD = tuple(field.name for field in fields(HeadSeries))[1:]
@@ -65,7 +68,7 @@ def load(path: str | Path) -> Run:
     parts = sorted(path.glob("rank-*.sqlite"), key=lambda part: int(part.stem[len("rank-") :]))
     runs = [run for part in parts if (run := _part(part, info, path)) is not None]
     if not runs:
-        return Run(info, (), (), (), (), _Nothing(), path)
+        return Run(info, (), (), (), (), NOTHING, path)
     return merging.join(runs)
 
 
@@ -114,6 +117,9 @@ class _Nothing:
 
     def limits(self, index: int) -> tuple[Floats, Floats] | None:
         return None
+
+
+NOTHING: Series = _Nothing()
 
 
 class _Reader:
@@ -239,8 +245,9 @@ class _Reader:
         self.units["layer"] = {layer.index: layer.read for layer in layers}
         _check_numbers(sites, len(layers))
         functions = self.rows("SELECT id, name, facts FROM function ORDER BY id")
+        observing = "observing" if self.version >= _VERSION_OF_COSTS else "NULL"
         samples = self.rows(
-            "SELECT id, step, optimizer, loss, rate, seconds, optimizers, skipped "
+            f"SELECT id, step, optimizer, loss, rate, seconds, optimizers, skipped, {observing} "
             "FROM sample ORDER BY id"
         )
         return Run(
@@ -322,9 +329,10 @@ class _Reader:
 
 
 def _sample(index: int, step: int, optimizer: int, loss: object, *facts: Any) -> Sample:
-    rate, seconds, optimizers, skipped = facts
+    rate, seconds, optimizers, skipped, observing = facts
     value = None if loss is None else float(str(loss))
-    return Sample(index, step, optimizer, value, rate, seconds, optimizers, bool(skipped))
+    told = (rate, seconds, optimizers, bool(skipped), observing)
+    return Sample(index, step, optimizer, value, *told)
 
 
 def _unpack_facts(index: int, name: str, facts: str) -> Function:

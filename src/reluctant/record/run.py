@@ -5,6 +5,7 @@ Knows nothing of where the numbers come from; `store` reads them from disk.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from reluctant.record.columns import Column
 from reluctant.record.info import RunInfo
+from reluctant.words import plural
 
 Floats = NDArray[np.float64] | NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -177,7 +179,8 @@ class Sample:
     `step` counts the optimizer's steps from 0. `loss` is the mean of what `backward()` was
     called on; None where that was no scalar or was not seen. `optimizers` is how many different
     ones had stepped by then. `skipped` says that a gradient scaler left the step out, because
-    gradients had overflowed; none are recorded of it.
+    gradients had overflowed; none are recorded of it. `observing` is how many of the `seconds`
+    since the start observation had taken; None where a record does not tell.
     """
 
     index: int
@@ -188,6 +191,7 @@ class Sample:
     seconds: float
     optimizers: int = 1
     skipped: bool = False
+    observing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -333,11 +337,11 @@ class Series(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """One recorded run. Layers, sites, functions and heads are indexed by their `index`.
 
-    `ways` is empty until the run has ended of itself.
+    `ways` is empty until the run has ended of itself. A notebook shows what is wrong in it.
     """
 
     info: RunInfo
@@ -362,3 +366,12 @@ class Run:
         """The loss at each sample, (T,), NaN where it was not seen."""
         values = [np.nan if sample.loss is None else sample.loss for sample in self.samples]
         return np.array(values, dtype=np.float64)
+
+    def __repr__(self) -> str:
+        layers, steps = plural(len(self.layers), "layer"), plural(len(self.samples), "step")
+        return f"<reluctant.Run of {self.info.script}, {layers}, {steps} observed, {self.path}>"
+
+    def _repr_html_(self) -> str:
+        # By its name: a record knows nothing of diagnosis, which stands above it.
+        shown: str = import_module("reluctant.notebook").shown(self)
+        return shown

@@ -17,7 +17,7 @@ What is written at the end is float32 too, and of all units.
 """
 
 # Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
-VERSION = 4
+VERSION = 5
 
 INFO = "run.json"
 
@@ -76,7 +76,8 @@ CREATE TABLE sample (
   rate      REAL,                 -- learning rate of the optimizer's first group
   seconds   REAL NOT NULL,        -- since the script started
   optimizers INTEGER NOT NULL,    -- how many different ones had stepped by then
-  skipped   INTEGER NOT NULL      -- 1 if a gradient scaler left the step out
+  skipped   INTEGER NOT NULL,     -- 1 if a gradient scaler left the step out
+  observing REAL                  -- seconds that observation had cost by then
 );
 
 CREATE TABLE site_sample (        -- SiteSeries: one row a site and sample

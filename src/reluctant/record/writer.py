@@ -127,7 +127,7 @@ class Writer:
         self._write_new(seen)
         at = seen.sample
         place = (at.index, at.step, at.optimizer)
-        facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped)
+        facts = (_keep_nan(at.loss), at.rate, at.seconds, at.optimizers, at.skipped, at.observing)
         self._insert("sample", [(*place, *facts)])
         self._insert("site_sample", [_site_values(at.index, row) for row in seen.site_rows])
         self._insert("layer_sample", [_layer_values(at.index, row) for row in seen.layer_rows])

@@ -6,9 +6,6 @@ from typing import Any
 
 from reluctant.errors import FolderNotWritable, WrongArgument
 
-# Apart for colour-blind readers (Okabe and Ito 2008), and told apart by the stroke as well.
-_FUNCTION, _SLOPE, _FLAT = "#0072B2", "#D55E00", "#BBBBBB"
-
 
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
     """One small diagram a function, side by side, into a file whose ending tells its kind.
@@ -17,24 +14,21 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
         WrongArgument: matplotlib is not there, no function has a curve, or the ending is unknown.
         FolderNotWritable: the file cannot be written.
     """
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise WrongArgument(
-            "Pictures are drawn by matplotlib, which is not installed.",
-            "Install it with `pip install 'reluctant[plot]'`.",
-        ) from None
+    # Not at the top: the catalogue is shown without matplotlib, too.
+    from reluctant.report import pictures
+
     entries = [entry for entry in entries if "curve" in entry]
     if not entries:
         raise WrongArgument("There is no curve to draw.", "Name a function of one input.")
     columns = min(4, len(entries))
     rows = -(-len(entries) // columns)
+    from matplotlib import rc_context
+
     # The same file each time: neither a date nor random names in it.
     with rc_context({"svg.hashsalt": "reluctant", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
+        figure = pictures.figure(4.2 * columns, 3.2 * rows)
         for at, entry in enumerate(entries, start=1):
-            _diagram(figure.add_subplot(rows, columns, at), entry)
+            diagram(figure.add_subplot(rows, columns, at), entry)
         dated = {"Date": None} if path.suffix.lower() in (".svg", "") else None
         try:
             figure.savefig(path, metadata=dated, dpi=150)
@@ -47,15 +41,23 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
             ) from None
 
 
-def _diagram(axes: Any, entry: Mapping[str, Any]) -> None:
+def diagram(axes: Any, entry: Mapping[str, Any]) -> None:
+    """One function and its derivative, told apart by the stroke as well; where it is flat in grey.
+
+    Args:
+        axes: matplotlib's, to draw on.
+        entry: of the function's facts the `name`, `curve`, `slope` and `flat`.
+    """
+    from reluctant.report.pictures import BLUE, GREY, VERMILION
+
     for (xs, ys), colour, style, label in (
-        (entry["curve"], _FUNCTION, "-", "f(z)"),
-        (entry["slope"], _SLOPE, "--", "f\u2032(z)"),
+        (entry["curve"], BLUE, "-", "f(z)"),
+        (entry["slope"], VERMILION, "--", "f\u2032(z)"),
     ):
         axes.plot(xs, ys, style, color=colour, label=label, linewidth=1.6)
     left, right = entry["curve"][0][0], entry["curve"][0][-1]
     for low, high in entry["flat"]:
-        axes.axvspan(max(low, left), min(high, right), color=_FLAT, alpha=0.35, linewidth=0)
+        axes.axvspan(max(low, left), min(high, right), color=GREY, alpha=0.35, linewidth=0)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_xlim(left, right)
