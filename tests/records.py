@@ -80,7 +80,7 @@ def head_series(samples: int, losses: Any, **columns: Any) -> HeadSeries:
     healthy: dict[str, Any] = {
         "output_mean": 0.0, "output_std": 1.0, "output_low": -3.0, "output_high": 3.0,
         "target_mean": np.nan, "target_std": np.nan, "target_low": np.nan, "target_high": np.nan,
-        "loss": losses, "constant": np.log(10.0),
+        "loss": losses, "constant": np.log(10.0), "correct": np.nan, "commonest": np.nan,
     }  # fmt: skip
     content = {
         name: np.array(np.broadcast_to(value, (samples,)), dtype=np.float64)

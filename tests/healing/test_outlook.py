@@ -88,6 +88,13 @@ def test_a_fall_is_told_from_a_standstill() -> None:
     assert not falls([3.0, 2.0, 1.0])  # too few
 
 
+@pytest.mark.parametrize(("correct", "lost"), [(0.9, False), (0.15, True)])
+def test_one_that_is_mostly_right_has_learnt_whatever_its_loss(correct: float, lost: bool) -> None:
+    """A few answers that are wrong and sure of themselves cost more than all others."""
+    head = {"correct": correct, "commonest": 0.12}
+    assert untaught(a_run(losses=noise(70 * CHANCE, 1.0), head=head)) is lost
+
+
 @pytest.mark.parametrize(
     ("rates", "decayed"),
     [

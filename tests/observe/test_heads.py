@@ -37,7 +37,11 @@ def row(loss: Loss, *args: Any, **options: Any) -> HeadRow:
 
 
 def constant(loss: Loss, *args: Any, **options: Any) -> float:
-    return row(loss, *args, **options).numbers[-1]
+    return row(loss, *args, **options).numbers[9]
+
+
+def correct(loss: Loss, *args: Any, **options: Any) -> tuple[float, ...]:
+    return row(loss, *args, **options).numbers[10:]
 
 
 def output(*shape: int) -> Tensor:
@@ -198,6 +202,42 @@ UNKNOWN: dict[str, Callable[[], float]] = {
     "one example's classes": lambda: constant(F.cross_entropy, output(3), torch.rand(3)),
     "no formula": lambda: constant(F.huber_loss, output(6, 3), torch.zeros(6, 3)),
 }
+
+
+@given(
+    st.integers(2, 6),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20),
+)
+def test_how_many_are_told_their_class(classes: int, told: list[tuple[int, int]]) -> None:
+    """Each example is answered with one class, and is of another or the same."""
+    answers, target = (torch.tensor([at[part] % classes for at in told]) for part in (0, 1))
+    logits = (5 * F.one_hot(answers, classes).float()).requires_grad_()
+    expected = (
+        float((answers == target).float().mean()),
+        float(target.bincount().max()) / len(target),
+    )
+    assert correct(F.cross_entropy, logits, target) == pytest.approx(expected)
+    assert correct(F.nll_loss, F.log_softmax(logits, 1), target) == pytest.approx(expected)
+
+
+def test_how_many_places_are_told_their_class() -> None:
+    logits = torch.tensor([[[3.0, 0.0, 1.0], [0.0, 2.0, 2.0]]]).requires_grad_()  # (1, 2, 3)
+    target = torch.tensor([[0, 0, -100]])
+    assert correct(F.cross_entropy, logits, target) == pytest.approx((0.5, 1.0))
+
+
+@pytest.mark.parametrize("loss", [F.binary_cross_entropy, F.binary_cross_entropy_with_logits])
+def test_how_many_are_told_yes_or_no(loss: Loss) -> None:
+    answer = torch.tensor([0.9, 0.8, 0.3, 0.2, 0.4])
+    answer = answer if loss is F.binary_cross_entropy else torch.logit(answer)
+    target = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0])
+    assert correct(loss, answer.requires_grad_(), target) == pytest.approx((0.6, 0.6))
+
+
+def test_a_regression_has_no_classes() -> None:
+    assert all(map(isnan, correct(F.mse_loss, output(6), torch.rand(6))))
+    soft = torch.rand(6, 3).softmax(1)
+    assert all(map(isnan, correct(F.cross_entropy, output(6, 3), soft)))
 
 
 @pytest.mark.filterwarnings("ignore:size_average")

@@ -424,6 +424,24 @@ def test_a_record_from_before_costs_were_told_is_read(tmp_path: Path) -> None:
     assert [at.observing for at in load(tmp_path).samples] == [None] * 3
 
 
+def test_a_record_from_before_answers_were_counted_is_read(tmp_path: Path) -> None:
+    head = Head(0, "cross_entropy", None)
+    numbers = tuple(map(float, range(len(dataclasses.fields(HeadSeries)) - 1)))
+    with writing(tmp_path) as writer:
+        writer.write(
+            dataclasses.replace(observation(0), heads=(head,), head_rows=(HeadRow(0, numbers),))
+        )
+    with sqlite3.connect(tmp_path / "rank-0.sqlite") as connection:
+        for column in ("correct", "commonest"):
+            connection.execute(f"ALTER TABLE head_sample DROP COLUMN {column}")
+        connection.execute("ALTER TABLE sample DROP COLUMN observing")
+        connection.execute("PRAGMA user_version = 4")
+    connection.close()
+    found = load(tmp_path).series.head(0)
+    assert found.constant.tolist() == [9.0]
+    assert np.isnan([*found.correct, *found.commonest]).tolist() == [True] * 2
+
+
 def test_a_record_from_before_there_were_ways_is_read(tmp_path: Path) -> None:
     written(tmp_path)
     with sqlite3.connect(tmp_path / "rank-0.sqlite") as connection:

@@ -118,6 +118,24 @@ class Progress:
         return float(loss[known].mean() / constant[known].mean())
 
     @cached_property
+    def skill(self) -> float | None:
+        """Of the examples that a constant answer has wrong, the share that are right at the end.
+
+        It may be high where the loss is not low: a few answers that are wrong and sure of
+        themselves cost as much as many others. None where it is not known.
+        """
+        if len(self.run.heads) != 1:
+            return None
+        series = self.run.series.head(self.run.heads[0].index)
+        late = recent(self.run.steps[series.samples])
+        correct, commonest = series.correct[late], series.commonest[late]
+        known = np.isfinite(correct) & (commonest < 1)
+        if not known.any():
+            return None
+        right, chance = float(correct[known].mean()), float(commonest[known].mean())
+        return (right - chance) / (1 - chance)
+
+    @cached_property
     def fall(self) -> float | None:
         """By which share of itself the loss has fallen."""
         first, last = self.first, self.last

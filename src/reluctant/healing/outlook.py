@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import exp, inf, isfinite, log
 from statistics import fmean, median
 
-from reluctant.diagnosis.progress import FALL, Progress
+from reluctant.diagnosis.progress import FALL, LEARNT, Progress
 from reluctant.record.run import Run
 
 # A loss that is higher by no more than this share is not worse.
@@ -25,7 +25,7 @@ def untaught(run: Run) -> bool:
     learnt. If it goes on as it does, will it be below that in as long again?
     """
     progress = Progress(run)
-    if progress.learnt:
+    if progress.learnt or (progress.skill is not None and progress.skill > 1 - LEARNT):
         return False
     known = [(at.step, at.loss) for at in run.samples if at.loss is not None]
     if len(known) < 3 or not all(isfinite(loss) for _, loss in known):

@@ -63,6 +63,7 @@ class Heads:
                 *(_moments(target) if target.is_floating_point() else [float("nan")] * 4),
                 loss.detach().float() if _is_number(loss) else float("nan"),
                 _constant(name, output.detach(), target.detach(), _options(args, kwargs)),
+                *_correct(name, output.detach(), target.detach(), kwargs.get("ignore_index", -100)),
             ]
 
     def take(self) -> dict[int, list[Tensor | float]]:
@@ -159,6 +160,27 @@ def _of_classes(output: Tensor, target: Tensor, ignored: int) -> Tensor | float:
         share = count / examples
         spread = share * (1 - share)
     return (_missing(spread, share, examples) - torch.xlogy(share, share)).sum()
+
+
+def _correct(
+    name: str, output: Tensor, target: Tensor, ignored: int
+) -> tuple[Tensor | float, Tensor | float]:
+    """The share of examples that are told their class, and the share of the commonest class."""
+    if name in ("cross_entropy", "nll_loss", "multi_margin_loss"):
+        if target.is_floating_point() or output.dim() != target.dim() + 1:
+            return float("nan"), float("nan")
+        counted = target != ignored
+        right, examples = (output.argmax(-1 if output.dim() == 1 else 1) == target), counted.sum()
+        count = torch.zeros(output.shape[-1 if output.dim() == 1 else 1], device=output.device)
+        classes = target.flatten().clamp(0, len(count) - 1).long()
+        count.scatter_add_(0, classes, counted.flatten().float())
+        return (right & counted).sum() / examples, count.max() / examples
+    if name.startswith("binary_cross_entropy") and target.shape == output.shape:
+        yes = target > 0.5
+        told = output > (0.0 if name.endswith("logits") else 0.5)
+        share = yes.float().mean(0)
+        return (yes == told).float().mean(), torch.maximum(share, 1 - share).mean()
+    return float("nan"), float("nan")
 
 
 def _missing(spread: Tensor, curve: Tensor, examples: Tensor | int) -> Tensor:

@@ -217,10 +217,12 @@ class _Reader:
         else:
             rows = self.rows(f"SELECT * FROM {table} WHERE {key} = ? ORDER BY sample", index)
         with self.damage():
-            columns = list(zip(*rows, strict=True)) or [()] * (count + 2)
-            yield np.array(columns[0], dtype=np.int64)
-            for column in columns[2:]:
+            samples, _, *columns = list(zip(*rows, strict=True)) or [(), ()]
+            yield np.array(samples, dtype=np.int64)
+            for column in columns:
                 yield np.array(column, dtype=np.float64)
+            for _ in range(count - len(columns)):
+                yield np.full(len(rows), np.nan)  # an older record does not tell
 
     def full_name(self, root: str, name: str) -> str:
         """The name with its model's before it, where it has no other or there are several."""

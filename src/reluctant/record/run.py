@@ -262,7 +262,9 @@ class HeadSeries:
     Of its first argument and of its target: the mean, the standard deviation, the smallest and
     the largest; a target of class numbers is NaN. `loss` is what it returned, and `constant` the
     loss of the best answer that is the same for the whole batch: the entropy of its classes, or
-    the variance of its target. NaN where it is no one number, or no formula is known.
+    the variance of its target. `correct` is the share of the examples whose class the argument
+    says, and `commonest` that of the commonest class, which an answer that is the same for all may
+    have right. NaN where it is no one number, or no formula is known, or there are no classes.
     """
 
     samples: Ints
@@ -276,6 +278,8 @@ class HeadSeries:
     target_high: Floats
     loss: Floats
     constant: Floats
+    correct: Floats
+    commonest: Floats
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,8 @@ CREATE TABLE head_sample (        -- HeadSeries: the head's first call in a samp
   target_high REAL,
   loss      REAL,                 -- what it returned
   constant  REAL,                 -- the loss of the best answer that is the same for all
+  correct   REAL,                 -- share of the examples that are told their class
+  commonest REAL,                 -- share of those of the commonest class
   PRIMARY KEY (head, sample)
 );
 
