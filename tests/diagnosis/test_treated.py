@@ -7,6 +7,7 @@ import pytest
 from tests.records import INPUTS, a_run
 
 from reluctant.diagnosis import diagnose
+from reluctant.diagnosis.treated import since, stretches
 from reluctant.record.run import Intervention, Run
 from reluctant.record.window import window
 from reluctant.report import document
@@ -60,3 +61,26 @@ def test_a_window_that_begins_with_a_remedy_is_not_cut_again(first: int) -> None
     part = window(treated(done(10 * first)), first)
     assert [at.step for at in part.interventions] == [0]
     assert repr(diagnose(part)) == repr(diagnose(replace(part, interventions=())))
+
+
+@pytest.mark.parametrize(
+    ("interventions", "parts"),
+    [
+        ((), [(0, COUNT)]),
+        ((done(100),), [(0, 10), (10, COUNT)]),
+        ((done(100), done(200, index=1)), [(0, 10), (10, 20), (20, COUNT)]),
+        ((done(100), done(95, index=1)), [(0, 10), (10, COUNT)]),
+        ((done(100, None), done(200, False, 1)), [(0, COUNT)]),
+        ((done(0),), [(0, COUNT)]),
+        # Nothing was sampled after it.
+        ((done(100), done(10 * COUNT, index=1)), [(0, COUNT)]),
+    ],
+    ids=["none", "one", "two", "at one sample", "none kept", "at the start", "at the end"],
+)
+def test_stretches_end_where_a_remedy_was_kept(
+    interventions: tuple[Intervention, ...], parts: list[tuple[int, int]]
+) -> None:
+    run = treated(*interventions)
+    assert stretches(run) == parts
+    # The last of them is what is judged.
+    assert since(run)[1] == run.samples[parts[-1][0]].step

@@ -12,6 +12,7 @@ from reluctant.diagnosis.median import median
 from reluctant.diagnosis.progress import Progress, recent
 from reluctant.record.columns import Column, stretches, together
 from reluctant.record.finding import Units
+from reluctant.record.hidden import hidden
 from reluctant.record.merging import merge
 from reluctant.record.run import Floats, Function, Layer, LayerSeries, Run, Site, SiteSeries
 
@@ -281,20 +282,8 @@ class Reading:
 
     @cached_property
     def sites(self) -> tuple[SiteReading, ...]:
-        """The hidden activations, in the order of the forward pass.
-
-        A call that the model itself did not make and that feeds no layer, as a hinge in a loss,
-        is no hidden activation: nothing is to be learnt through it.
-        """
-        feeding = {site for layer in self.run.layers for site in layer.inputs}
-        together: dict[tuple[object, ...], list[Site]] = {}
-        for site in self.run.sites:
-            if site.inside or site.index in feeding:
-                # Several calls on one layer's output show the same units more than once.
-                shared = site.layer is not None and site.aligned
-                key = (site.layer, site.function) if shared else (site.name, site.index)
-                together.setdefault(key, []).append(site)
-        read = (self._read(sites) for sites in together.values())
+        """The hidden activations, in the order of the forward pass."""
+        read = (self._read(sites) for sites in hidden(self.run))
         # In a part of a run a site may be met without being seen.
         return tuple(site for site in read if len(site.series.samples))
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from reluctant.diagnosis.dead import counted
 from reluctant.diagnosis.reading import Mask, Reading, SiteReading
+from reluctant.diagnosis.treated import stretches
 from reluctant.errors import WrongArgument
 from reluctant.record.run import Run
 from reluctant.record.window import window
@@ -82,11 +82,9 @@ def silences(run: Run, found: Mapping[str, SiteReading]) -> dict[str, list[Silen
 
     A part ends where a remedy begins that was kept: as in the verdict, each is judged by itself.
     """
-    begun = [int(np.searchsorted(run.steps, at.step)) for at in run.interventions if at.kept]
-    cuts = sorted({0, *begun, len(run.samples)})
     names = {site.sites[0].index: name for name, site in found.items()}
     parts: dict[str, list[Silence]] = {name: [] for name in found}
-    for first, end in pairwise(cuts):
+    for first, end in stretches(run):
         reading = Reading(window(run, first, end))
         for site in reading.sites:
             if site.sites[0].index in names:
