@@ -1,0 +1,1 @@
+"""The page: one file of HTML that shows runs from the inside, and needs no network."""
