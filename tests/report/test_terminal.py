@@ -47,8 +47,8 @@ def test_a_sick_run_says_what_why_and_what_to_do() -> None:
         "born-dead",
         "silent for",
         "use a leaky rectifier",
-        "more  reluctant report runs/x",
-        "      reluctant diagnose runs/x",
+        "more  reluctant diagnose runs/x",
+        "      reluctant report runs/x",
     ):
         assert words in text, text
     assert max(map(len, text.splitlines())) <= 100

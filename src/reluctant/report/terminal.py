@@ -74,8 +74,8 @@ def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableTy
     for limit in diagnosis.limits:
         parts += [Text(""), Padding(Text(limit, style="italic"), (0, 0, 0, 2))]
     if run.path is not None and not whole:
-        more = Text("more  ", style="dim").append(f"reluctant report {_place(run)}", "default")
-        more.append(f"\n      reluctant diagnose {_place(run)}", "default")
+        more = Text("more  ", style="dim").append(f"reluctant diagnose {_place(run)}", "default")
+        more.append(f"\n      reluctant report {_place(run)}", "default")
         parts += [Text(""), Padding(more, (0, 0, 0, 2))]
     return Group(*parts)
 
