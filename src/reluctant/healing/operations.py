@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from reluctant.healing.agreement import Agreement
-from reluctant.initialize.passing import Restart
+from reluctant.initialization.passing import Restart
 from reluctant.observe import eager, stack
 from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer

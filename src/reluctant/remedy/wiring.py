@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from reluctant.calls import KNOWN, PRODUCTS, Call, recognise
-from reluctant.initialize.passing import Product, is_training_pass
+from reluctant.initialization.passing import Product, is_training_pass
 
 # Calls that move, copy, pick, pool or pad channels, and never mix them; those that would, as a
 # mean over channels does, are told by the dye.
