@@ -115,7 +115,9 @@ def test_which_functions_pass_a_mirrored_number_on_as_it_was(activation: Activat
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "elu", "softsign", "arctan", "sin"])
 def test_of_others_it_is_one_over_the_slope_at_zero(name: str) -> None:
     activation = CATALOGUE[name]
-    slope = float(activation.derivative(torch.zeros((), dtype=torch.float64), **activation.values()))
+    slope = float(
+        activation.derivative(torch.zeros((), dtype=torch.float64), **activation.values())
+    )
     assert mirrored_gain(activation) == pytest.approx(1 / (2 * slope), rel=1e-3)
 
 

@@ -36,9 +36,7 @@ def forward_gain(activation: Activation, **parameters: float) -> float:
     1 / sqrt(E f(z)^2) for z ~ N(0, 1); sqrt(2) for ReLU (He et al. 2015, arXiv 1502.01852,
     equation 10). Infinite for a function that is zero wherever such a z lies.
     """
-    square = _mean_square(
-        lambda at: activation(at, **parameters), _kinks(activation, parameters)
-    )
+    square = _mean_square(lambda at: activation(at, **parameters), _kinks(activation, parameters))
     return _gain(square)
 
 
