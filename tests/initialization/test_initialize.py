@@ -13,6 +13,7 @@ import reluctant
 from reluctant.errors import NotInitialized, WrongArgument
 from reluctant.initialization.choice import MODES, SCHEMES
 from reluctant.initialization.initialize import understood
+from reluctant.initialization.schemes import NAMES
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -472,6 +473,10 @@ def test_a_batch_that_is_not_finite_fits_nothing() -> None:
         reluctant.initialize(plain(3), "data", inputs=torch.full((4, 100), torch.nan))
 
 
+def test_all_schemes_have_a_name_and_the_other_way_round() -> None:
+    assert set(NAMES) == {*SCHEMES, "data"}
+
+
 def test_it_prints_a_line_for_layers_that_are_alike() -> None:
     text = str(reluctant.initialize(plain(100)))
     assert len(text.splitlines()) == 5
@@ -481,7 +486,7 @@ def test_it_prints_a_line_for_layers_that_are_alike() -> None:
 def test_a_transformer_is_understood_in_a_pass() -> None:
     layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
     model = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
-    network = understood(model, torch.randn(2, 5, 16))
+    network = understood(model, ((torch.randn(2, 5, 16),), {}))
     assert network.branches == 6
     told = reluctant.initialize(model, inputs=torch.randn(2, 5, 16))
     assert gains(told)["layers.0.linear2"] == pytest.approx(sqrt(2 / 6))

@@ -14,14 +14,13 @@ from reluctant.initialization.left import left, obstacle
 from reluctant.initialization.network import Layer, Network, bare, read
 from reluctant.initialization.passing import Restart
 from reluctant.initialization.rehearsal import Inputs, copied, inputs_of, undone
+from reluctant.initialization.schemes import AUTO, DATA, NAMES
 from reluctant.initialization.weights import set_weights
-
-DATA = "data"
 
 
 def initialize(
     model: nn.Module,
-    scheme: str = "auto",
+    scheme: str = AUTO,
     *,
     mode: Mode = "forward",
     inputs: Any = None,
@@ -56,10 +55,8 @@ def initialize(
         WrongArgument: there is no such scheme or mode, or `data` has no batch.
         NotInitialized: the model cannot be traced and there is no batch, or nothing can be set.
     """
-    if scheme not in (*SCHEMES, DATA):
-        raise WrongArgument(
-            f"There is no scheme {scheme!r}.", f"Choose one of {', '.join((*SCHEMES, DATA))}."
-        )
+    if scheme not in NAMES:
+        raise WrongArgument(f"There is no scheme {scheme!r}.", f"Choose one of {', '.join(NAMES)}.")
     if mode not in MODES:
         raise WrongArgument(f"There is no mode {mode!r}.", f"Choose one of {', '.join(MODES)}.")
     if scheme == DATA and inputs is None:
@@ -67,47 +64,52 @@ def initialize(
             "Without a batch there are no data to fit layers to.",
             "Give one: initialize(model, 'data', inputs=batch).",
         )
-    model = bare(model)
+    given = None if inputs is None else inputs_of(inputs)
     generator = generator or torch.Generator().manual_seed(0)
+    return begin(model, scheme, mode, given, generator)
+
+
+def begin(
+    model: nn.Module, scheme: str, mode: Mode, inputs: Inputs | None, generator: torch.Generator
+) -> Initialized:
+    """`initialize`, all arguments being there."""
+    model = bare(model)
     network = understood(model, inputs)
     rest = left(model, network)
     able = tuple(at for at in network.layers if obstacle(at.weight, network) is None)
     if not able:
         why = "; ".join(why for why, _ in rest) or "the model has no parameters"
-        raise NotInitialized.because(
-            why, "Give a model with layers whose weights are to be trained."
-        )
-    if scheme == DATA:
-        return _fit(model, inputs_of(inputs), able, generator, rest)
+        raise NotInitialized.because(why, "Give a model with weights that train.")
+    if scheme == DATA and inputs is not None:
+        return _fit(model, inputs, able, generator, rest)
     chosen = SCHEMES[scheme](replace(network, layers=able), mode)
     for layer in able:
         set_weights(layer, chosen[layer], generator)
     settings = tuple(
         Setting(at.name, chosen[at].kind, chosen[at].gain, chosen[at].why) for at in able
     )
-    reason = because(network) if scheme == "auto" else f"As asked for: {scheme}, {mode}."
+    reason = because(network) if scheme == AUTO else f"As asked for: {scheme}, {mode}."
     return Initialized(reason, settings, rest)
 
 
-def understood(model: nn.Module, inputs: Any = None) -> Network:
-    """What the model computes, in a pass with a batch, or of None by a trace.
+def understood(model: nn.Module, inputs: Inputs | None = None) -> Network:
+    """What the model computes, in a pass with `inputs`, or of None by a trace.
 
     Raises:
         NotInitialized: the model cannot be traced, or has layers whose sizes are not known, and
             there is no batch.
     """
-    given = None if inputs is None else inputs_of(inputs)
     lazy = any(is_lazy(at) for at in (*model.parameters(), *model.buffers()))
-    if lazy and given is None:
+    if lazy and inputs is None:
         raise NotInitialized.because(
             "the model has lazy layers, whose sizes are not known yet",
             "Give a batch: initialize(model, inputs=batch).",
         )
     with undone(model):
-        if lazy and given is not None:
-            args, kwargs = copied(given)
+        if lazy and inputs is not None:
+            args, kwargs = copied(inputs)
             model(*args, **kwargs)
-        return read(model, None if given is None else copied(given))
+        return read(model, None if inputs is None else copied(inputs))
 
 
 def _fit(

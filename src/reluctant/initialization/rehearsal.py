@@ -53,6 +53,7 @@ def undone(model: nn.Module) -> Iterator[None]:
         with torch.random.fork_rng(devices=list(devices)), torch.enable_grad():
             yield
     finally:
+        torch.clear_autocast_cache()  # it has casts of the weights as they were
         random.setstate(python)
         if numpy is not None:
             numpy.random.set_state(drawn)

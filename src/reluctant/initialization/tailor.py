@@ -14,6 +14,7 @@ from reluctant.errors import NotInitialized, WrongArgument
 from reluctant.initialization.initialize import initialize, understood
 from reluctant.initialization.initialized import Initialized
 from reluctant.initialization.network import bare
+from reluctant.initialization.rehearsal import inputs_of
 from reluctant.swapping import Swapped, swap
 
 
@@ -96,8 +97,9 @@ def tailor(
         WrongArgument: there is no such depth or correlation.
         NotInitialized: no ReLU is a module, or what `initialize` raises.
     """
+    given = None if inputs is None else inputs_of(inputs)
     if depth is None:
-        depth = understood(bare(model), inputs).longest("relu")
+        depth = understood(bare(model), given).longest("relu")
         if depth == 0:
             raise NotInitialized.because(
                 "there is no ReLU to be tailored",

@@ -61,6 +61,7 @@ _VERDICT_STYLE = {
 def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableType:
     """All that a person reads at the end of a run; `whole` leaves nothing out."""
     parts: list[RenderableType] = [Text(""), _heading(run, diagnosis)]
+    parts += [Padding(Text(at), (0, 0, 0, 11)) for at in run.info.beginnings]
     if run.interventions:
         parts += [Text(""), Padding(_interventions(run.interventions, whole), (0, 0, 0, 2))]
     if diagnosis.layers:
