@@ -105,16 +105,22 @@ def train(model):
 
 for fold in range(2):
     train(nn.Sequential(*[at for _ in range(9) for at in (nn.Linear(4, 4), nn.ReLU())]))
-train(nn.Sequential(nn.Linear(4, 4), nn.Tanh()))
+inner = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+train(inner)
+kept = inner[0].weight.clone()
+outer = nn.Sequential(inner, nn.Linear(4, 4))
+outer(torch.randn(16, 4))
+assert torch.equal(inner[0].weight, kept)
 """
 
 
 @pytest.mark.slow
 def test_every_model_of_a_script_is_met(tmp_path: Path) -> None:
     _, told = began(tmp_path, "--init", "auto", script=SEVERAL)
-    assert len(told) == 2
+    assert len(told) == 3
     assert told[0].endswith("So 2 times.")
     assert "only 1 layer deep, tanh" in told[1]
+    assert "Set: 1 layer normal; 2 parameters left as they were" in told[2]
 
 
 BARE = """

@@ -1,5 +1,6 @@
 """`initialize(model)`: weights to begin with, by what the model computes."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -70,11 +71,16 @@ def initialize(
 
 
 def begin(
-    model: nn.Module, scheme: str, mode: Mode, inputs: Inputs | None, generator: torch.Generator
+    model: nn.Module,
+    scheme: str,
+    mode: Mode,
+    inputs: Inputs | None,
+    generator: torch.Generator,
+    settled: Collection[int] = (),
 ) -> Initialized:
-    """`initialize`, all arguments being there."""
+    """`initialize`, all arguments being there; the parameters with ids in `settled` stay."""
     model = bare(model)
-    network = understood(model, inputs)
+    network = replace(understood(model, inputs), settled=settled)
     rest = left(model, network)
     able = tuple(at for at in network.layers if obstacle(at.weight, network) is None)
     if not able:

@@ -36,6 +36,8 @@ def obstacle(at: Tensor, network: Network) -> str | None:
         return f"a {type(at.data).__name__}, of which this process may hold a part only"
     if not at.requires_grad:
         return "frozen"
+    if id(at) in network.settled:
+        return "set before"
     if id(at) in network.embedded:
         return "an embedding, or shared with one"
     return None

@@ -75,7 +75,8 @@ class Network:
     """The layers of a model, in the order of their first calls.
 
     `depth` is how many of them the longest way has, `branches` how many ways of more layers are
-    added to others, `uses` how often each weight is used, by its id.
+    added to others, `uses` how often each weight is used, by its id; `settled` are the ids of
+    parameters that have been set or trained before.
     """
 
     layers: tuple[Layer, ...]
@@ -83,6 +84,7 @@ class Network:
     depth: int
     branches: int
     uses: Mapping[int, int]
+    settled: Collection[int] = ()
 
     @cached_property
     def embedded(self) -> frozenset[int]:

@@ -3,6 +3,7 @@
 It is read in a rehearsal of that pass, of which nothing stays, just before it uses a weight.
 """
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -15,6 +16,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from reluctant.calls import PRODUCTS
 from reluctant.errors import ReluctantError
@@ -28,10 +30,15 @@ from reluctant.observe.untraced import left_out, untraced_itself
 _CALL_IMPL = nn.Module._call_impl.__code__
 
 
-class Beginnings(TorchFunctionMode):
-    """Waits for the first training pass of each model, until a step has been taken.
+# One of several models may be trained only after others have taken some steps.
+ENOUGH = 8
 
-    It waits again once a parameter is made that none of the models it knows has.
+
+class Beginnings(TorchFunctionMode):
+    """Waits for the first training pass of each model, for the first few steps.
+
+    It waits again once a parameter is made that none of the models it knows has. What it has set,
+    or has come by, it never sets again: a model may be built around one that is trained.
 
     Args:
         scheme: as for `initialize`.
@@ -47,16 +54,34 @@ class Beginnings(TorchFunctionMode):
         self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         self._known: WeakSet[nn.Module] = WeakSet()
+        self._settled = WeakTensorKeyDictionary()
         self._on = False
-        register_module_parameter_registration_hook(self._made)
-        register_optimizer_step_post_hook(self._stepped)
+        self._left = 0  # steps until it waits no more
+        self._hooks = (
+            register_module_parameter_registration_hook(self._made),
+            register_optimizer_step_post_hook(self._stepped),
+        )
+        os.register_at_fork(after_in_child=self.stop)
         self._wait()
 
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        for hook in self._hooks:
+            hook.remove()
+        self._rest()
+
     def _wait(self) -> None:
+        self._left = ENOUGH
         if not self._on:
             self._on = True
             eager.enter()
             stack.enter(self)
+
+    def _rest(self) -> None:
+        if self._on:
+            self._on = False
+            stack.leave(self)
+            eager.leave()
 
     @left_out
     def _made(self, module: nn.Module, name: str, parameter: object) -> None:
@@ -67,10 +92,9 @@ class Beginnings(TorchFunctionMode):
 
     @untraced_itself
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self._on:
-            self._on = False
-            stack.leave(self)
-            eager.leave()
+        self._left -= 1
+        if self._left <= 0:
+            self._rest()
 
     def __torch_function__(
         self,
@@ -89,17 +113,25 @@ class Beginnings(TorchFunctionMode):
     def _begin(self, model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if not model.training or model in self._known:
             return
-        self._known.update(model.modules())
         name = class_name(bare(model))
         try:
             with stack.aside():
-                told = begin(model, self._scheme, "forward", (args, kwargs), self._generator)
+                told = begin(
+                    model,
+                    self._scheme,
+                    "forward",
+                    (args, kwargs),
+                    self._generator,
+                    settled={id(at) for at in self._settled},
+                )
             self.told.append(f"{name}: {told.sentence} Seed {self._seed}.")
         except ReluctantError as error:
             self.told.append(f"{name} begins as its script made it. {error.sentence}")
         except Exception as error:  # the script's pass goes on
             why = f"Its pass cannot be rehearsed ({type(error).__name__}: {error})."
             self.told.append(f"{name} begins as its script made it. {why}")
+        self._known.update(model.modules())
+        self._settled.update(dict.fromkeys(model.parameters()))
 
 
 def _outermost(

@@ -251,6 +251,8 @@ class Session:
         if not self.here:
             return
         observer = self._observer
+        if self._beginnings is not None:
+            self._beginnings.stop()
         if observer is not None:
             observer.finish()
         self.info = replace(
