@@ -15,7 +15,7 @@ from reluctant.activations.gains import (
     forward_gain,
     is_mirrored_line,
     is_odd,
-    mirrored_gain,
+    lasting_gain,
 )
 
 EXACT = 1e-9
@@ -107,22 +107,40 @@ LINES = {
 def test_which_functions_pass_a_mirrored_number_on_as_it_was(activation: Activation) -> None:
     assert is_mirrored_line(activation) == (activation.name in LINES)
     if activation.name in LINES:
-        z = torch.linspace(0.01, 6, 50, dtype=torch.float64)
-        passed = mirrored_gain(activation) * (activation(z) - activation(-z))
-        torch.testing.assert_close(passed, z, rtol=1e-6, atol=0)
+        gain, size = lasting_gain(activation, 300, mirrored=True)
+        assert size == 1
+        z = torch.linspace(0.01, 3, 50, dtype=torch.float64)
+        passed = gain * (activation(z) - activation(-z))
+        torch.testing.assert_close(passed, z, rtol=1e-4, atol=0)
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "elu", "softsign", "arctan", "sin"])
-def test_of_others_it_is_one_over_the_slope_at_zero(name: str) -> None:
+BENT = {"tanh", "sigmoid", "elu", "selu", "softsign", "arctan", "sin", "hardtanh", "mish"}
+
+
+@pytest.mark.parametrize("depth", [10, 300])
+@pytest.mark.parametrize("name", sorted(BENT | {"relu", "gelu"}))
+def test_a_signal_keeps_its_size_and_a_gradient_nearly(name: str, depth: int) -> None:
     activation = CATALOGUE[name]
-    slope = float(
-        activation.derivative(torch.zeros((), dtype=torch.float64), **activation.values())
-    )
-    assert mirrored_gain(activation) == pytest.approx(1 / (2 * slope), rel=1e-3)
+    mirrored = not is_odd(activation)
+    gain, size = lasting_gain(activation, depth, mirrored)
+    z = size * torch.randn(1_000_000, dtype=torch.float64, generator=torch.manual_seed(0))
+    output, slope = activation(z), activation.derivative(z, **activation.values())
+    if mirrored:
+        output = output - activation(-z)
+        slope = slope + activation.derivative(-z, **activation.values())
+    assert gain**2 * output.square().mean() == pytest.approx(size**2, rel=0.01)
+    growth = gain**2 * float(slope.square().mean())
+    assert growth <= exp(1 / depth) + 0.01
+
+
+def test_the_deeper_the_straighter() -> None:
+    sizes = [lasting_gain(CATALOGUE["tanh"], depth, mirrored=False)[1] for depth in (5, 50, 500)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] > 0.1
 
 
 def test_a_function_that_is_flat_at_zero_has_none() -> None:
-    assert mirrored_gain(CATALOGUE["squared_relu"]) > 100
+    assert lasting_gain(CATALOGUE["squared_relu"], 10, mirrored=True)[0] == inf
 
 
 def test_odd_functions_are_known() -> None:

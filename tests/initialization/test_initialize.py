@@ -81,14 +81,15 @@ def test_rectifiers_of_any_depth_pass_signal_and_gradient(
 
 
 @pytest.mark.parametrize("function", [nn.Tanh, nn.Sigmoid, nn.SELU, nn.ELU, nn.Hardtanh])
-def test_other_functions_lose_no_more_than_a_factor_of_their_depth(
+def test_other_functions_keep_the_signal_and_nearly_the_gradient(
     function: Callable[[], nn.Module],
 ) -> None:
     model = plain(100, 64, function)
     reluctant.initialize(model)
     torch.manual_seed(0)
-    for ratio in through(model, torch.randn(32, 100)):
-        assert 1 / 100 < ratio < 2
+    signal, gradient = through(model, torch.randn(32, 100))
+    assert signal == pytest.approx(1, rel=0.3)
+    assert 1 / 3 < gradient < 3
 
 
 @pytest.mark.parametrize("channels", [16, 17])
@@ -271,7 +272,7 @@ def test_the_last_layer_of_a_branch_is_scaled_down_and_no_other() -> None:
     assert "12 branches" in told.reason
     torch.manual_seed(0)
     x = torch.randn(256, 8)
-    assert 0.2 < float(model(x).std()) < 5
+    assert 0.2 < float(model(x).detach().std()) < 5
 
 
 def test_what_is_normalised_gets_independent_weights() -> None:

@@ -1,7 +1,7 @@
 """What a function does to a standard normal input on average: the gains of initialisation."""
 
 from collections.abc import Callable, Iterable
-from math import sqrt
+from math import exp, inf, sqrt
 
 import numpy as np
 import torch
@@ -52,31 +52,57 @@ def backward_gain(activation: Activation, **parameters: float) -> float:
     return _gain(square)
 
 
-def mirrored_gain(activation: Activation, **parameters: float) -> float:
-    """The factor on orthogonal weights that read units in pairs of opposite sign as one number.
+def lasting_gain(
+    activation: Activation, depth: int, mirrored: bool, **parameters: float
+) -> tuple[float, float]:
+    """The gain of orthogonal weights for so many layers, and the standard deviation it is for.
 
-    They get f(z) - f(-z), which of ReLU and of every z g(z) with g(z) + g(-z) = 1, such as SiLU and
-    GELU, is z: of these it is 1. Of others it is 1 over the slope that it has at zero, where
-    neither the signal nor its gradient grows through depth (of tanh, 1/2 for it counts twice).
+    With it, what goes into the function keeps that deviation from layer to layer, and the variance
+    of the gradient grows by no more than a factor of e over all of them (after Schoenholz et al.
+    2017, arXiv 1611.01232: the edge of chaos is where it grows by none). Of mirrored pairs, which
+    are read as one number, the function is f(z) - f(-z): of ReLU, and of every z g(z) with
+    g(z) + g(-z) = 1, such as SiLU and GELU, it is z, and the gain 1 at any depth. Functions that
+    bend, such as tanh, are used where they are nearly straight. The gain is infinite where there is
+    none.
     """
-    if is_mirrored_line(activation, **parameters):
-        return 1 / _odd(activation, torch.ones((), dtype=torch.float64), **parameters).item()
-    small = torch.tensor(_SMALL, dtype=torch.float64)
-    slope = _odd(activation, small, **parameters).item() / _SMALL
-    return 1 / slope if slope > 0 else float("inf")
+    values = activation.values(**parameters)
+    bends = _kinks(activation, parameters)
+    both = sorted({*bends, *(-bend for bend in bends)})
+
+    def output(at: Tensor) -> Tensor:
+        y = activation(at, **parameters)
+        return y - activation(-at, **parameters) if mirrored else y
+
+    def slope(at: Tensor) -> Tensor:
+        y = activation.derivative(at, **values)
+        return y + activation.derivative(-at, **values) if mirrored else y
+
+    def gain_and_growth(size: float) -> tuple[float, float]:
+        kinks = [bend / size for bend in both]
+        passed = _mean_square(lambda at: output(size * at) / size, kinks)
+        gain = _gain(passed)
+        return gain, gain**2 * _mean_square(lambda at: slope(size * at), kinks)
+
+    most = exp(1 / depth)
+    low, high = _SMALLEST, 1.0
+    if gain_and_growth(high)[1] <= most:
+        return gain_and_growth(high)[0], high
+    if gain_and_growth(low)[1] > most:
+        return inf, high
+    while high / low > 1 + 1e-6:
+        middle = sqrt(low * high)
+        low, high = (low, middle) if gain_and_growth(middle)[1] > most else (middle, high)
+    return gain_and_growth(low)[0], low
 
 
-_SMALL = 1e-4
-
-
-def _odd(activation: Activation, at: Tensor, **parameters: float) -> Tensor:
-    return activation(at, **parameters) - activation(-at, **parameters)
+# Of a smaller standard deviation no function of the catalogue would have any use.
+_SMALLEST = 1e-3
 
 
 def is_mirrored_line(activation: Activation, **parameters: float) -> bool:
     """Whether f(z) - f(-z) is a straight rising line, so that mirrored pairs pass all through."""
     at = torch.linspace(0.01, 6, 600, dtype=torch.float64)
-    ratio = _odd(activation, at, **parameters) / at
+    ratio = (activation(at, **parameters) - activation(-at, **parameters)) / at
     return bool(ratio[0] > 0) and bool(((ratio / ratio[0] - 1).abs() < 1e-6).all())
 
 

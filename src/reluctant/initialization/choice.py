@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from math import isfinite, sqrt
 from typing import Literal, get_args
 
+from reluctant.activations import Activation
 from reluctant.activations.gains import (
     backward_gain,
     forward_gain,
-    is_mirrored_line,
     is_odd,
-    mirrored_gain,
+    lasting_gain,
 )
 from reluctant.calls import Call
 from reluctant.initialization.network import Layer, Network
@@ -22,9 +23,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 # A plain network of more layers than this loses something of its signal or its gradient with
 # weights that are independent of one another.
 SHALLOW = 3
-
-# The slope of a function at zero is no use to a network if it takes a larger gain to make up for.
-MOST_GAIN = 10.0
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,17 @@ def mirrored(network: Network, mode: Mode) -> Choices:
     chosen = {}
     for layer in network.layers:
         kind = "mirrored" if layer in mirrored else "orthogonal"
-        if layer.source in mirrored and layer.reads is not None and layer.groups == 1:
-            gain = mirrored_gain(layer.reads.activation, **layer.reads.parameters)
-            why = f"reads pairs of {_named(layer.reads)} as one number"
-            chosen[layer] = Choice(kind, gain, why, paired=True)
-        elif layer.reads is not None and is_odd(layer.reads.activation, **layer.reads.parameters):
-            # Of an odd function the pairs tell nothing more than one of them.
-            gain = 2 * mirrored_gain(layer.reads.activation, **layer.reads.parameters)
-            chosen[layer] = Choice(kind, gain, f"the slope of {_named(layer.reads)} at zero")
+        paired = layer.source in mirrored and layer.groups == 1
+        if layer.reads is not None and (paired or _is_odd(layer.reads)):
+            gain, size = _lasting(layer.reads, network.depth)
+            how = "reads pairs of {} as one number" if paired else "reads {}"
+            why = how.format(_named(layer.reads))
+            if size < 1:
+                why += f", of inputs of deviation {size:.2g}, where it is nearly straight"
+            chosen[layer] = Choice(kind, gain, why, paired=paired)
+        elif layer.reads is None and layer.feeds and (layer in mirrored or _is_odd(layer.feeds)):
+            _, size = _lasting(layer.feeds, network.depth)
+            chosen[layer] = Choice(kind, size, "reads no function's output")
         else:
             chosen[layer] = Choice(kind, *_gain(layer.reads, mode))
     return chosen
@@ -183,11 +184,30 @@ def _gain(reads: Call | None, mode: Mode) -> tuple[float, str]:
 def _may_be_mirrored(layer: Layer, network: Network) -> bool:
     if layer.feeds is None or layer.groups > 1 or layer.units < 2:
         return False
-    of, parameters = layer.feeds
     readers = [at for at in network.layers if at.source is layer]
     alone = all(at.groups == 1 for at in readers) and network.uses[id(layer.weight)] == 1
-    passes = is_mirrored_line(of, **parameters) or mirrored_gain(of, **parameters) < MOST_GAIN
-    return alone and passes and not is_odd(of, **parameters)
+    return alone and _lasts(layer.feeds, network) and not _is_odd(layer.feeds)
+
+
+def _lasts(call: Call, network: Network) -> bool:
+    return isfinite(_lasting(call, network.depth)[0])
+
+
+def _is_odd(call: Call) -> bool:
+    return is_odd(call.activation, **call.parameters)
+
+
+def _lasting(call: Call, depth: int) -> tuple[float, float]:
+    """The gain of a function, read in mirrored pairs unless it is odd, and the deviation."""
+    return _known_lasting(call.activation, tuple(call.parameters.items()), depth)
+
+
+@cache
+def _known_lasting(
+    of: Activation, parameters: tuple[tuple[str, float], ...], depth: int
+) -> tuple[float, float]:
+    values = dict(parameters)
+    return lasting_gain(of, depth, not is_odd(of, **values), **values)
 
 
 def _named(call: Call) -> str:
