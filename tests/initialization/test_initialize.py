@@ -298,6 +298,11 @@ def test_a_shallow_network_gets_independent_weights_and_a_deep_one_mirrored_pair
     assert "mirrored" in told.reason
 
 
+def test_a_function_that_no_gain_suits_is_said() -> None:
+    told = reluctant.initialize(plain(9, function=reluctant.nn.SquaredReLU))
+    assert "none do so through squared_relu" in told.reason
+
+
 class Functional(nn.Module):
     """All in code: products with parameters, methods, clamps."""
 
@@ -348,6 +353,44 @@ def test_what_cannot_be_traced_is_read_in_a_pass_that_leaves_nothing_behind() ->
     assert torch.equal(model.norm.running_mean, torch.zeros(100))
     assert model.norm.num_batches_tracked == 0
     assert all(at.grad is None for at in model.parameters())
+
+
+class Remembering(nn.Module):
+    """Keeps what it made last, counts, and draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last, self.passes = plain(6), None, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        self.last = self.body(x + torch.rand(()))
+        self.register_buffer("noise", torch.rand(3))
+        return self.last
+
+
+@pytest.mark.parametrize(
+    ("scheme", "batch"),
+    [("auto", None), ("auto", torch.ones(8, 100)), ("data", torch.ones(8, 100))],
+)
+def test_what_a_model_keeps_is_put_back(scheme: str, batch: Tensor | None) -> None:
+    model = Remembering()
+    state = torch.get_rng_state()
+    reluctant.initialize(model, scheme, inputs=batch)
+    assert model.last is None
+    assert model.passes == 0
+    assert not dict(model.named_buffers())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_under_autocast_the_pass_that_follows_has_the_new_weights() -> None:
+    torch.manual_seed(0)
+    model, x = plain(6), torch.randn(8, 100)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        reluctant.initialize(model, inputs=x)
+        within = model(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(within, model(x))
 
 
 # -- what is left -----------------------------------------------------------------------------
@@ -428,6 +471,19 @@ def test_a_quantised_layer_is_named() -> None:
     told = reluctant.initialize(model)
     assert [names for _, names in told.left] == [("2.weight", "2.bias")]
     assert "int8" in str(told)
+
+
+class FSDPModule(nn.Module):
+    """Stands for torch's, which needs several processes."""
+
+
+def test_a_sharded_model_is_told_to_be_initialised_before() -> None:
+    class Sharded(FSDPModule):
+        pass
+
+    model = nn.Sequential(Sharded(), nn.Linear(4, 4))
+    with pytest.raises(NotInitialized, match=r"Sharded is sharded.* before it is sharded"):
+        reluctant.initialize(model)
 
 
 def test_a_model_that_is_wrapped_is_the_model() -> None:

@@ -1,6 +1,6 @@
 """What each layer is to begin with, and why: a scheme as asked for, or what suits the network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from math import isfinite, sqrt
@@ -126,12 +126,16 @@ SCHEMES: dict[str, Scheme] = {
 
 def because(network: Network) -> str:
     """What `auto` made its choice by, and the choice: a sentence or two."""
-    functions = ", ".join(dict.fromkeys(_functions(network))) or "no function that is known"
-    size = f"{plural(network.depth, 'layer')} deep, {functions}"
+    calls = {_named(at.activation): at.activation for at in network.nodes if at.activation}
+    size = (
+        f"{plural(network.depth, 'layer')} deep, {', '.join(calls) or 'no function that is known'}"
+    )
     if network.is_plain and network.depth > SHALLOW:
+        lost = ", ".join(name for name, call in calls.items() if not _lasts(call, network))
         return (
             f"A plain network, {size}: mirrored or orthogonal weights, with which it begins as "
             "nearly a linear map, and neither signal nor gradient changes its size through depth."
+            + (f" But none do so through {lost}, which gets the gain of one layer." if lost else "")
         )
     if network.is_plain:
         return f"A plain network, only {size}: independent weights by what each layer reads."
@@ -146,12 +150,6 @@ def because(network: Network) -> str:
             "normalised is scaled down, so that the sum keeps its size"
         )
     return f"A network {size}; {'; '.join(parts)}."
-
-
-def _functions(network: Network) -> Iterator[str]:
-    for node in network.nodes:
-        if node.activation is not None:
-            yield node.activation.activation.name
 
 
 def _independent(layer: Layer, mode: Mode) -> Choice:

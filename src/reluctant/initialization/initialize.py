@@ -14,7 +14,13 @@ from reluctant.initialization.initialized import Initialized, Left, Setting
 from reluctant.initialization.left import left, obstacle
 from reluctant.initialization.network import Layer, Network, bare, read
 from reluctant.initialization.passing import Restart
-from reluctant.initialization.rehearsal import Inputs, copied, inputs_of, undone
+from reluctant.initialization.rehearsal import (
+    Inputs,
+    copied,
+    inputs_of,
+    make_lazy_layers,
+    undone,
+)
 from reluctant.initialization.schemes import AUTO, DATA, NAMES
 from reluctant.initialization.weights import set_weights
 
@@ -102,20 +108,30 @@ def understood(model: nn.Module, inputs: Inputs | None = None) -> Network:
     """What the model computes, in a pass with `inputs`, or of None by a trace.
 
     Raises:
-        NotInitialized: the model cannot be traced, or has layers whose sizes are not known, and
-            there is no batch.
+        NotInitialized: the model is sharded; or it cannot be traced, or has layers whose sizes are
+            not known, and there is no batch.
     """
+    sharded = next((at for at in model.modules() if _is_sharded(at)), None)
+    if sharded is not None:
+        raise NotInitialized.because(
+            f"{type(sharded).__name__} is sharded, and each process holds a part of the weights",
+            "Initialize the model before it is sharded.",
+        )
     lazy = any(is_lazy(at) for at in (*model.parameters(), *model.buffers()))
     if lazy and inputs is None:
         raise NotInitialized.because(
             "the model has lazy layers, whose sizes are not known yet",
             "Give a batch: initialize(model, inputs=batch).",
         )
+    if lazy and inputs is not None:
+        make_lazy_layers(model, inputs)
     with undone(model):
-        if lazy and inputs is not None:
-            args, kwargs = copied(inputs)
-            model(*args, **kwargs)
         return read(model, None if inputs is None else copied(inputs))
+
+
+def _is_sharded(module: nn.Module) -> bool:
+    names = {at.__name__ for at in type(module).__mro__}
+    return bool(names & {"FSDPModule", "FullyShardedDataParallel"})
 
 
 def _fit(
