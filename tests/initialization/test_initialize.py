@@ -298,6 +298,23 @@ def test_a_shallow_network_gets_independent_weights_and_a_deep_one_mirrored_pair
     assert "mirrored" in told.reason
 
 
+class Joining(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.side, self.last = plain(5)[:-1], nn.Linear(64, 64), nn.Linear(128, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(x)
+        return self.last(torch.cat([F.relu(self.side(x)), x], dim=1))
+
+
+def test_what_is_put_side_by_side_is_read_as_it_is() -> None:
+    told = reluctant.initialize(Joining())
+    found = {at.layer: (at.scheme, at.why) for at in told.layers}
+    assert found["side"] == ("orthogonal", "reads pairs of relu as one number")
+    assert found["last"] == ("orthogonal", "reads relu")
+
+
 def test_a_function_that_no_gain_suits_is_said() -> None:
     told = reluctant.initialize(plain(9, function=reluctant.nn.SquaredReLU))
     assert "none do so through squared_relu" in told.reason

@@ -207,17 +207,26 @@ def _data_of(node: Node) -> Any:
 
 
 def _read_by(node: Node, of_node: Mapping[Node, Layer]) -> tuple[Call | None, Layer | None]:
-    """The function that a product's input comes out of, and the layer behind it."""
-    at = _data_of(node)
-    while isinstance(at, Node) and at.carries and at.sources:
-        at = at.sources[0]
-    if not isinstance(at, Node) or at.activation is None:
+    """The function that a product's input comes out of, and the layer behind it.
+
+    Of several inputs side by side the first tells the function, and there is no one layer.
+    """
+    at, alone = _behind(_data_of(node))
+    call = at.activation if isinstance(at, Node) else None
+    if not isinstance(at, Node) or call is None:
         return None, None
-    call = at.activation
-    at = at.sources[0] if at.sources else None
-    while isinstance(at, Node) and at.carries and at.sources:
+    layer, too = _behind(at.sources[0] if at.sources else None)
+    whole = alone and too and isinstance(layer, Node)
+    return call, of_node.get(layer) if whole else None
+
+
+def _behind(at: Any) -> tuple[Any, bool]:
+    """The call behind those that carry channels, and whether it is all that they carry."""
+    alone = True
+    while isinstance(at, Node) and (at.carries or at.joins) and at.sources:
+        alone &= at.carries
         at = at.sources[0]
-    return call, of_node.get(at) if isinstance(at, Node) else None
+    return at, alone
 
 
 def _follow(layer: Layer, of_node: Mapping[Node, Layer], ends: Collection[Node]) -> None:

@@ -87,6 +87,11 @@ class Node:
         return self.name in _ADDING and len(self.sources) == 2
 
     @property
+    def joins(self) -> bool:
+        """Whether it puts the channels of several side by side."""
+        return self.name in ("cat", "concat", "concatenate")
+
+    @property
     def carries(self) -> bool:
         """Whether channels come out of it as they went in."""
         return self.name in _CARRYING
