@@ -308,6 +308,24 @@ class Joining(nn.Module):
         return self.last(torch.cat([F.relu(self.side(x)), x], dim=1))
 
 
+class Measuring(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.first = plain(5), weight_norm(nn.Linear(100, 100))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.size = torch.linalg.vector_norm(x) + x.norm()
+        return self.body(self.first(x))
+
+
+@pytest.mark.parametrize("batch", [None, torch.ones(2, 100)])
+def test_to_measure_a_size_or_to_divide_a_weight_by_its_own_normalises_nothing(
+    batch: Tensor | None,
+) -> None:
+    told = reluctant.initialize(Measuring(), inputs=batch)
+    assert [at.scheme for at in told.layers] == ["mirrored"] * 5 + ["orthogonal"]
+
+
 def test_what_is_put_side_by_side_is_read_as_it_is() -> None:
     told = reluctant.initialize(Joining())
     found = {at.layer: (at.scheme, at.why) for at in told.layers}

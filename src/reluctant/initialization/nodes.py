@@ -17,6 +17,11 @@ _CARRYING = frozenset(
     "adaptive_max_pool2d adaptive_max_pool3d boolean_dispatch squeeze to float clone identity mean "
     "interpolate pad".split()
 )
+# Calls that tell a size, or divide a weight by its own.
+_SIZES = frozenset(
+    "norm vector_norm matrix_norm linalg_norm linalg_vector_norm linalg_matrix_norm _weight_norm "
+    "_weight_norm_interface _weightnorm _spectralnorm".split()
+)
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 _ADDING = frozenset("add add_ __add__ __iadd__ __radd__ iadd".split())
 
@@ -64,7 +69,7 @@ class Node:
     @property
     def is_norm(self) -> bool:
         """Whether it makes the size of what it is given a size of its own."""
-        return "norm" in self.name or self.name == "rsqrt"
+        return ("norm" in self.name or self.name == "rsqrt") and self.name not in _SIZES
 
     @classmethod
     def of_data(cls) -> "Node":
