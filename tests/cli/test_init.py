@@ -194,3 +194,12 @@ def test_a_scheme_that_there_is_none_is_told(tmp_path: Path) -> None:
     done = reluctant("run", "--init", "best", "net.py", cwd=tmp_path)
     assert done.code == 2
     assert "'best' is not one of 'auto', 'he'" in done.err
+
+
+def test_processes_that_train_together_cannot_fit_layers_each_to_its_own_data(
+    tmp_path: Path,
+) -> None:
+    launcher = ("-m", "torch.distributed.run", "net.py")
+    done = reluctant("run", "--init", "data", *launcher, cwd=tmp_path)
+    assert done.code == 2
+    assert "different data" in done.err

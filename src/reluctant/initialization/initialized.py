@@ -3,8 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import fill
 
 from reluctant.words import plural
+
+WIDTH = 96
 
 Left = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -28,10 +31,12 @@ class Initialized:
 
     reason: str
     layers: tuple[Setting, ...]
-    left: tuple[tuple[str, tuple[str, ...]], ...]
+    left: Left
 
     def __str__(self) -> str:
-        return "\n".join([self.reason, *self._table(), *self._rest()])
+        parts = [self.reason], self._rest()
+        reason, rest = ([fill(at, WIDTH) for at in part] for part in parts)
+        return "\n".join([*reason, *self._table(), *rest])
 
     def _table(self) -> Iterator[str]:
         alike: dict[tuple[str, float | None, str], list[str]] = {}
