@@ -8,6 +8,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
+    from reluctant.initialization.initialize import initialize as initialize
+    from reluctant.initialization.tailor import tailor as tailor
     from reluctant.monitor import heal as heal
     from reluctant.monitor import watch as watch
     from reluctant.pruning import prune as prune
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _HOME = {
     "diagnose": "reluctant.diagnosis",
     "heal": "reluctant.monitor",
+    "initialize": "reluctant.initialization.initialize",
+    "tailor": "reluctant.initialization.tailor",
     "prune": "reluctant.pruning",
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
@@ -36,10 +40,12 @@ __all__ = [
     "__version__",
     "diagnose",
     "heal",
+    "initialize",
     "load",
     "prune",
     "register",
     "swap",
+    "tailor",
     "watch",
 ]
 

@@ -158,6 +158,26 @@ class NotPrunable(ReluctantError):
         return cls(f"The model cannot be pruned: {why}.", way_out)
 
 
+class NotInitialized(ReluctantError):
+    """A model whose weights cannot be set."""
+
+    slug = "not-initialized"
+
+    @classmethod
+    def untraceable(cls, model: str, why: Exception) -> "NotInitialized":
+        """What `model` computes cannot be told without data, for `why` was met."""
+        what = str(why).partition("\n")[0] or type(why).__name__
+        return cls(
+            f"What {model} computes cannot be told without a batch ({what}).",
+            "Give one: initialize(model, inputs=batch).",
+        )
+
+    @classmethod
+    def because(cls, why: str, way_out: str) -> "NotInitialized":
+        """`why` says what is in the way."""
+        return cls(f"No weight can be set: {why}.", way_out)
+
+
 class FolderNotWritable(ReluctantError):
     """A run folder that cannot be made or written."""
 

@@ -174,7 +174,7 @@ def test_a_pass_that_fails_ends_healing_too(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("reluctant.initialize.passing.Restart._product", fail)
+    monkeypatch.setattr("reluctant.initialization.passing.Restart._product", fail)
     train(born_dead(), heal=True, every=1)
     assert "Healing was given up" in capsys.readouterr().err
     assert torch._C._len_torch_function_stack() == 0

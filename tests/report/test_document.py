@@ -78,7 +78,7 @@ def test_a_run_of_which_nothing_was_seen() -> None:
 def test_what_ran_is_in_it_and_where_it_lies(tmp_path: Path) -> None:
     run = replace(a_run(), path=tmp_path)
     found = said(run)["run"]
-    info = {**asdict(run.info), "arguments": [], "swaps": []}
+    info = {**asdict(run.info), "arguments": [], "swaps": [], "beginnings": []}
     assert found == {**info, "path": str(tmp_path), "samples": 20, "last_step": 190}
     assert said(a_run())["run"]["path"] is None
 

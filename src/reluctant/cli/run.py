@@ -15,6 +15,7 @@ import click
 
 from reluctant.cli import options
 from reluctant.errors import ReluctantError
+from reluctant.initialization.schemes import DATA, NAMES
 from reluctant.observe import launch, ranks
 from reluctant.observe.launcher import Launcher, launches
 from reluctant.observe.session import Session
@@ -75,6 +76,11 @@ class _Run(click.Command):
     help="Put an activation function in another's place, as relu=leaky_relu:0.1.",
 )
 @click.option(
+    "--init",
+    type=click.Choice(NAMES),
+    help="Set the weights of each model, before it trains, for the functions that it uses.",
+)
+@click.option(
     "--heal",
     metavar="[=REMEDY,...]",
     help="Treat what is found while the script runs, by all remedies or by these alone; "
@@ -101,6 +107,7 @@ def run(
     every: int | None,
     observe: str,
     swaps: tuple[str, ...],
+    init: str | None,
     heal: str | None,
     treated: Path | None,
     parent: str | None,
@@ -115,6 +122,11 @@ def run(
     for text in swaps:
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
+    if init == DATA and (ranks.size() > 1 or launches(script, module)):
+        raise click.BadParameter(
+            "Processes that train together have different data: choose another scheme.",
+            param_hint="--init",
+        )
     if heal is not None and treated is not None:
         raise click.UsageError("A run is treated or has a placebo.")
     remedies = None if heal is None else _remedies(heal)
@@ -122,7 +134,7 @@ def run(
         budget = 0.01 if heal is None else 0.05
     session: Session | Launcher
     if launches(script, module):
-        ours = tuple(_ours(seed, budget, every, observe, swaps, heal))
+        ours = tuple(_ours(seed, budget, every, observe, swaps, init, heal))
         session = Launcher(script, module, args, out, ours)
         program = session.program
     else:
@@ -136,6 +148,7 @@ def run(
             budget=budget,
             every=every,
             swaps=swaps,
+            init=init,
             activations=observe == "all",
             attend=_attendant(remedies, treated, seed or 0),
             parent=parent,
@@ -196,10 +209,12 @@ def _ours(
     every: int | None,
     observe: str,
     swaps: tuple[str, ...],
+    init: str | None,
     heal: str | None,
 ) -> Iterator[str]:
     """The options with which a launcher's processes are to be observed."""
-    given = {"--seed": seed, "--budget": budget, "--every": every, "--observe": observe}
+    given: dict[str, object] = {"--seed": seed, "--budget": budget, "--every": every}
+    given |= {"--observe": observe, "--init": init}
     for option, value in given.items():
         if value is not None:
             yield from (option, str(value))

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from reluctant.healing.agreement import Agreement
 from reluctant.healing.pacing import Find, Paced, anew, faster, slower
-from reluctant.initialize.passing import Restart
+from reluctant.initialization.passing import Restart
 from reluctant.observe import eager, stack
 from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer

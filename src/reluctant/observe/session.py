@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,7 @@ from reluctant.record import folder, schema
 from reluctant.record.info import RunInfo
 
 if TYPE_CHECKING:
+    from reluctant.observe.beginnings import Beginnings
     from reluctant.observe.observer import Observer
     from reluctant.observe.scope import Scope
     from reluctant.record.observation import Observation
@@ -48,6 +50,7 @@ class Session:
         budget: share of the wall time that observation may take.
         every: observe every so many steps, whatever it costs.
         swaps: functions to put in others' place, as `relu=leaky_relu:0.1`.
+        init: the scheme by which weights are set before models train; None to leave them.
         activations: whether to look at activations, and not at parameters alone.
         scope: what is looked at; None for everything that trains.
         tell: called with each sample once it is written.
@@ -71,6 +74,7 @@ class Session:
         budget: float = 0.01,
         every: int | None = None,
         swaps: tuple[str, ...] = (),
+        init: str | None = None,
         activations: bool = True,
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
@@ -92,6 +96,8 @@ class Session:
         self._failure: str | None = None
         self._swaps = swaps
         self._stand_ins: tuple[object, ...] = ()
+        self._init = init
+        self._beginnings: Beginnings | None = None
         self.rank = ranks.rank()
         self.info = RunInfo(
             script=script,
@@ -110,7 +116,7 @@ class Session:
         self.path = self._place(out)
         if seed is not None:
             _seed(seed)
-        if self.path is not None or swaps:
+        if self.path is not None or swaps or init is not None:
             after_import("torch", self._observe)
 
     def _place(self, out: Path | None) -> Path | None:
@@ -171,6 +177,13 @@ class Session:
             self._start(self.path)
         if self._swaps:
             self._swap()
+        if self._init is not None and self.here:
+            self._begin(self._init)
+
+    def _begin(self, scheme: str) -> None:
+        from reluctant.observe.beginnings import Beginnings
+
+        self._beginnings = Beginnings(scheme, self.info.seed or 0)
 
     def _swap(self) -> None:
         from reluctant.observe import stand_ins
@@ -215,6 +228,14 @@ class Session:
         """How many steps there have been so far."""
         return self._observer.clock.steps if self._observer is not None else 0
 
+    def _told(self) -> list[str]:
+        if self._init is None:
+            return []
+        told = Counter([] if self._beginnings is None else self._beginnings.told)
+        if not told:
+            return ["No weight was set: no model was met in a training pass."]
+        return [at if times == 1 else f"{at} So {times:,} times." for at, times in told.items()]
+
     def flush(self) -> None:
         """Write what has been seen and waits to be written."""
         if self._observer is not None and self.here:
@@ -230,6 +251,8 @@ class Session:
         if not self.here:
             return
         observer = self._observer
+        if self._beginnings is not None:
+            self._beginnings.stop()
         if observer is not None:
             observer.finish()
         self.info = replace(
@@ -237,6 +260,7 @@ class Session:
             seconds=perf_counter() - self._began,
             exit_code=exit_code,
             swaps=tuple(map(str, self._stand_ins)),
+            beginnings=tuple(self._told()),
             torch=_version("torch"),
             steps=observer.clock.steps if observer is not None else None,
             observed="all" if self._activations else "parameters",

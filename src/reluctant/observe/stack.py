@@ -1,6 +1,7 @@
 """The stack of torch's function modes: ours go on below the script's, and off wherever they are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import overrides
@@ -41,6 +42,21 @@ def leave(ours: TorchFunctionMode) -> None:
         overrides.has_torch_function = _HAS_TORCH_FUNCTION
     for mode in reversed(_all_popped()):
         if mode is not ours:
+            _push_mode(mode)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Have none of ours on in the body."""
+    modes = _all_popped()[::-1]
+    for mode in modes:
+        if mode not in _OURS:
+            _push_mode(mode)
+    try:
+        yield
+    finally:
+        _all_popped()
+        for mode in modes:
             _push_mode(mode)
 
 

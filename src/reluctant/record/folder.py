@@ -160,7 +160,7 @@ def read_info(folder: Path) -> dict[str, Any]:
         raise RecordDamaged.at(folder, f"{schema.INFO} cannot be read ({error})") from None
     if not isinstance(content, dict) or not isinstance(content.get("script"), str):
         raise RecordDamaged.at(folder, f"{schema.INFO} does not describe a run")
-    for key in ("arguments", "swaps"):
+    for key in ("arguments", "swaps", "beginnings"):
         if not isinstance(content.setdefault(key, []), list):
             raise RecordDamaged.at(folder, f"{schema.INFO} does not describe a run")
         content[key] = tuple(map(str, content[key]))

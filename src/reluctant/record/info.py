@@ -26,6 +26,8 @@ class RunInfo:
     observed: str = "all"
     # What stood in for what, and where: sentences.
     swaps: tuple[str, ...] = ()
+    # What the weights of each model were set to before it trained: sentences.
+    beginnings: tuple[str, ...] = ()
     # Known once the run has ended; a run that was killed never says.
     seconds: float | None = None
     exit_code: int | None = None

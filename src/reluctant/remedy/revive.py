@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from reluctant.activations.gains import forward_gain
-from reluctant.initialize.fresh import orthogonal
+from reluctant.initialization.fresh import orthogonal
 from reluctant.remedy import optimizers
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.wiring import Norm, Reader, Wiring

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from reluctant.calls import KNOWN, PRODUCTS, Call, recognise
-from reluctant.initialize.passing import Product, is_training_pass
+from reluctant.initialization.passing import Product, is_training_pass
 from reluctant.remedy.dyes import MOVING, dyes, where
 from reluctant.remedy.wiring import Norm, Reader, Trace, Wiring
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reluctant.calls import Call
-from reluctant.initialize.passing import Product
+from reluctant.initialization.passing import Product
 
 
 @dataclass(frozen=True)

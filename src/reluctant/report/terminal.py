@@ -65,6 +65,7 @@ def verdict(run: Run, diagnosis: Diagnosis, whole: bool = False) -> RenderableTy
     """All that a person reads at the end of a run; `whole` leaves nothing out."""
     word = diagnosis.verdict if run.samples else "nothing seen"
     parts: list[RenderableType] = [Text(""), heading(run, word, facts(run))]
+    parts += [Padding(Text(at), (0, 0, 0, 11)) for at in run.info.beginnings]
     if run.interventions:
         parts += [Text(""), Padding(_interventions(run.interventions, whole), (0, 0, 0, 2))]
     if diagnosis.layers:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from reluctant.initialize import fresh as module
-from reluctant.initialize.fresh import fresh, orthogonal
+from reluctant.initialization import fresh as module
+from reluctant.initialization.fresh import fresh, orthogonal
 
 EXACT = 1e-12
 sizes, seeds = st.integers(1, 40), st.integers(0, 2**32)

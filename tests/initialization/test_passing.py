@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from reluctant.calls import PRODUCTS
-from reluctant.initialize.passing import Restart
+from reluctant.initialization.passing import Restart
 
 
 class Outputs(TorchFunctionMode):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from reluctant.calls import PRODUCTS
-from reluctant.initialize.fresh import fresh
+from reluctant.initialization.fresh import fresh
 
 
 class Restart(TorchFunctionMode):
