@@ -87,6 +87,12 @@ class _Run(click.Command):
     hidden=True,
     help="Do to no purpose what was done in the treated run of this record.",
 )
+@click.option(
+    "--pace", type=float, hidden=True, help="Step at so many times the script's own rates."
+)
+@click.option(
+    "--until", type=click.IntRange(1), hidden=True, help="End the script after so many steps."
+)
 @click.option("--parent", hidden=True, help="The folder of the trial that the run is a part of.")
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -103,6 +109,8 @@ def run(
     swaps: tuple[str, ...],
     heal: str | None,
     treated: Path | None,
+    pace: float | None,
+    until: int | None,
     parent: str | None,
     script: str,
     args: tuple[str, ...],
@@ -137,7 +145,8 @@ def run(
             every=every,
             swaps=swaps,
             activations=observe == "all",
-            attend=_attendant(remedies, treated, seed or 0),
+            attend=_attendant(remedies, treated, seed or 0) if pace is None else _paced(pace),
+            until=until,
             parent=parent,
         )
     if session.complaint is not None and not quiet and ranks.first_here():
@@ -176,6 +185,15 @@ def _placebo(treated: Path, seed: int) -> "Callable[[Observer, Path], object]":
         from reluctant.healing.placebo import Placebo
 
         return Placebo(observer, treated, seed)
+
+    return attend
+
+
+def _paced(factor: float) -> "Callable[[Observer, Path], object]":
+    def attend(observer: "Observer", path: Path) -> object:
+        from reluctant.remedy.throttle import THROTTLE
+
+        return THROTTLE.all(factor)
 
     return attend
 

@@ -4,6 +4,7 @@ The rate is lowered for the length of a step and put back, so that a schedule th
 next rate from the last, or from the first, goes on as it would.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -11,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,20 @@ class Throttle:
             optimizer.register_step_pre_hook(self._slow)
             optimizer.register_step_post_hook(self._put_back)
         self._paces[optimizer] = pace
+
+    def all(self, factor: float) -> Callable[[], None]:
+        """Have every optimizer step at this share of its rate, from its first step on.
+
+        Those whose groups have no rate are left as they are. What is returned ends it for those
+        that have not stepped yet.
+        """
+
+        def begin(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            # Its own hooks are called after those of all, so that this step is at that rate too.
+            if optimizer not in self._paces and all("lr" in at for at in optimizer.param_groups):
+                self.set(optimizer, factor)
+
+        return register_optimizer_step_pre_hook(begin).remove
 
     def lift(self, optimizer: Optimizer) -> None:
         """In the midst of a step: put its rate back."""
