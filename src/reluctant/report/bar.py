@@ -1,0 +1,36 @@
+"""How far a command has come that runs a script again and again."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+@contextmanager
+def runs(usual: int) -> Iterator[Callable[[str], None]]:
+    """What is to be told of each run that has ended, of about so many: on stderr.
+
+    A line each, and on a terminal a bar below them.
+    """
+    console, ended = Console(file=sys.stderr, highlight=False), count(1)
+    columns = (
+        TextColumn("reluctant "),
+        BarColumn(),
+        TextColumn("{task.completed}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("", total=usual)
+
+        def tell(text: str) -> None:
+            number = next(ended)
+            console.print(f"reluctant  run {number}  {text}", soft_wrap=True, markup=False)
+            # How many there will be depends on what they come to.
+            progress.update(task, completed=number, total=max(usual, number + 1))
+
+        yield tell
