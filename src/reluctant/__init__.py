@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from reluctant.record.reader import load as load
     from reluctant.record.run import Run as Run
     from reluctant.swapping import swap as swap
+    from reluctant.sweeping import lr_range as lr_range
 
 # Public names by the module that holds them. Nothing is imported before it is asked for: a
 # script started by `reluctant run` must be the first to import torch and numpy.
 _HOME = {
     "diagnose": "reluctant.diagnosis",
     "heal": "reluctant.monitor",
+    "lr_range": "reluctant.sweeping",
     "prune": "reluctant.pruning",
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
@@ -37,6 +39,7 @@ __all__ = [
     "diagnose",
     "heal",
     "load",
+    "lr_range",
     "prune",
     "register",
     "swap",

@@ -48,10 +48,10 @@ def test_the_edge_is_found_from_however_far(low: int, width: int, deadly: int) -
 
     def verdict(rung: int) -> Verdict:
         if rung < low:
-            return "slow" if rung > low - 10 else "no learning"
+            return "too slow" if rung > low - 10 else "no learning"
         if rung <= edge:
             return "learns"
-        return "kills" if rung <= over else "diverges"
+        return "kills" if rung <= over else "too fast"
 
     tried = swept(verdict)
     assert 0 in tried
@@ -60,7 +60,7 @@ def test_the_edge_is_found_from_however_far(low: int, width: int, deadly: int) -
         assert max(safe) == edge
 
 
-@given(st.dictionaries(st.integers(-64, 64), st.sampled_from(["learns", "kills", "slow"])))
+@given(st.dictionaries(st.integers(-64, 64), st.sampled_from(["learns", "kills", "too slow"])))
 def test_a_sweep_comes_to_an_end(fixed: dict[int, Verdict]) -> None:
     tried = swept(lambda rung: fixed.get(rung, "diverges"))
     assert all(-FURTHEST <= at <= FURTHEST for at in tried)
@@ -75,13 +75,13 @@ def test_rates_that_are_all_alike(verdict: Verdict) -> None:
 def test_what_a_loss_says() -> None:
     losses = [2.29, 1.9, 0.6, 0.2, 1.7, 2.31, 9.0, nan, inf]
     assert verdicts(*(run(at + 1.0, loss) for at, loss in enumerate(losses))) == [
-        "no learning", "slow", "learns", "learns", "slow", "no learning", *["diverges"] * 3
+        "no learning", "too slow", "learns", "learns", "too fast", "no learning", *["diverges"] * 3
     ]  # fmt: skip
 
 
 def test_noise_may_hide_whether_it_learns() -> None:
-    assert verdicts(run(0.1, 2.2), run(1, 1.0)) == ["slow", "learns"]
-    assert verdicts(run(0.1, 2.2), replace(run(1, 1.0), noise=0.7)) == ["slow", "no learning"]
+    assert verdicts(run(0.1, 2.2), run(1, 1.0)) == ["too slow", "learns"]
+    assert verdicts(run(0.1, 2.2), replace(run(1, 1.0), noise=0.7)) == ["too slow", "no learning"]
 
 
 def test_a_constant_answer_is_not_learnt() -> None:
@@ -94,7 +94,7 @@ def test_who_dies_in_learning_is_not_killed_by_a_rate() -> None:
     killed = {0.1: 15, 0.316: 27, 1: 37, 1.78: 35, 3.16: 55, 10: 145, 31.6: 377}
     losses = [1.23, 0.24, 0.095, 0.055, 0.058, 0.146, 0.4]
     runs = [run(at, loss, dead) for (at, dead), loss in zip(killed.items(), losses, strict=True)]
-    assert verdicts(*runs) == ["slow", *["learns"] * 3, *["kills"] * 3]
+    assert verdicts(*runs) == ["too slow", *["learns"] * 3, *["kills"] * 3]
     # The first that learns has no other to be held against.
     assert [at.usual for at in judged(runs)][:4] == [None, None, 27, 32]
 
@@ -102,6 +102,12 @@ def test_who_dies_in_learning_is_not_killed_by_a_rate() -> None:
 def test_where_lower_rates_kill_no_one_one_death_counts() -> None:
     assert verdicts(run(1, 0.1), run(2, 0.1, 1), run(3, 0.1)) == ["learns", "kills", "learns"]
     assert verdicts(run(1, 0.1, 1), run(2, 0.1, 2)) == ["learns", "learns"]
+
+
+def test_beyond_the_best_less_will_do_before_a_rate_is_too_fast() -> None:
+    runs = [run(at, loss) for at, loss in ((1, 1.2), (2, 1.25), (3, 0.1), (4, 0.5), (5, 0.6))]
+    assert verdicts(*runs) == ["learns", "too slow", "learns", "learns", "too fast"]
+    assert verdicts(*runs, run(6, 0.6, 5))[-1] == "kills"
 
 
 def test_that_all_rates_kill_many_is_no_excuse() -> None:

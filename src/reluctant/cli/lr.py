@@ -79,12 +79,13 @@ def lr(
     from reluctant.report import bar
     from reluctant.trials.plan import Plan
     from reluctant.trials.sweep import Sweeper
+    from reluctant.trials.tried import Tried
 
     plan = Plan(script, args, module, seed_arg, every=1, until=steps)
     home = folder.create_trial(script, out)
     whole, failed = True, None
     with bar.runs(USUAL * seeds) as tell:
-        sweeper = Sweeper(plan, home, steps, seeds, jobs, tell)
+        sweeper = Sweeper(plan, home, Tried(script, steps, seeds), jobs, tell)
         try:
             sweeper.run()
         except KeyboardInterrupt:
@@ -95,7 +96,7 @@ def lr(
         if failed.output is not None:
             click.echo(failed.output.read_text("utf-8", errors="replace"), err=True, nl=False)
         raise failed
-    if sweeper.begun:
+    if sweeper.tried.begun:
         _report(sweeper.sweep(whole), form, plot)
     if not whole:
         _interrupted(home)
@@ -113,7 +114,7 @@ def _report(found: "Sweep", form: str, plot: Path | None) -> None:
 
         sweep_picture.draw(found, plot)
     if found.whole:
-        sys.exit(0 if found.own.verdict in ("learns", "slow") else UNFIT)
+        sys.exit(0 if found.own.verdict in ("learns", "too slow") else UNFIT)
 
 
 def _interrupted(home: Path) -> None:

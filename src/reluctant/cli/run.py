@@ -193,7 +193,9 @@ def _paced(factor: float) -> "Callable[[Observer, Path], object]":
     def attend(observer: "Observer", path: Path) -> object:
         from reluctant.remedy.throttle import THROTTLE
 
-        return THROTTLE.all(factor)
+        paced = THROTTLE.all(factor)
+        paced.__enter__()  # for as long as the process lasts
+        return paced
 
     return attend
 

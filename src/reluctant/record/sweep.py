@@ -1,10 +1,11 @@
 """What a sweep of learning rates came to: short runs of a script at multiples of its own rates."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
-# In the order of what rules: of several runs at one rate, the worst counts.
-Verdict = Literal["learns", "kills", "slow", "no learning", "diverges", "fails"]
+# "too slow" and "too fast": it learns, but much less than at the best rate.
+Verdict = Literal["learns", "kills", "too slow", "too fast", "no learning", "diverges", "fails"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,6 @@ class Sweep:
 
     @property
     def best(self) -> Rate | None:
-        """The one with the lowest loss of those that learn and kill no one."""
-        able = [at for at in self.rates if at.verdict == "learns" and at.loss is not None]
-        return min(able, key=lambda at: at.loss or 0.0, default=None)
+        """The one with the lowest loss."""
+        ended = [at for at in self.rates if at.loss is not None and isfinite(at.loss)]
+        return min(ended, key=lambda at: at.loss or 0.0, default=None)

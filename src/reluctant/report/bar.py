@@ -10,12 +10,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def runs(usual: int) -> Iterator[Callable[[str], None]]:
+def runs(usual: int, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """What is to be told of each run that has ended, of about so many: on stderr.
 
-    A line each, and on a terminal a bar below them.
+    A line each, and on a terminal a bar below them; nothing at all if `quiet`.
     """
-    console, ended = Console(file=sys.stderr, highlight=False), count(1)
+    console, ended = Console(file=sys.stderr, highlight=False, quiet=quiet), count(1)
     columns = (
         TextColumn("reluctant "),
         BarColumn(),

@@ -24,7 +24,8 @@ _STYLE = {
     "kills": "red",
     "diverges": "red",
     "fails": "red",
-    "slow": "dim",
+    "too slow": "dim",
+    "too fast": "yellow",
     "no learning": "dim",
 }
 _WIDTH, _HEIGHT = 57, 11
@@ -78,18 +79,16 @@ def sentences(sweep: Sweep) -> Iterator[str]:
     if named is None:
         yield from _none(sweep)
         return
-    text = f"{_named(named)} is the largest rate that {_kills(sweep, named)}"
-    text += f" in {plural(sweep.steps, 'step')}"
+    steps = plural(sweep.steps, "step")
+    yield f"In {steps}, {_named(named)} is the largest rate that {_kills(sweep, named)}."
     if named is own:
-        yield f"{text}: it is the script's own."
+        yield "It is the script's own."
     else:
         away = number(max(named.factor, 1 / named.factor))
         side = "lower" if named.factor > 1 else "higher"
-        yield f"{text}; the script's own{_of(own)} is {away} times {side}."
-    if own.verdict not in ("learns", "slow"):
-        yield f"The script's own rate {_does(own)}."
+        yield f"The script's own{_of(own)} is {away} times {side}{_wrong(own, ', and ')}."
     if best is not None and best is not named:
-        yield f"The loss is lowest at {_named(best)}."
+        yield f"The loss is lowest at {_named(best)}{_wrong(best, ', which ')}."
 
 
 def _kills(sweep: Sweep, named: Rate) -> str:
@@ -97,12 +96,10 @@ def _kills(sweep: Sweep, named: Rate) -> str:
         return "learns"
     if not named.killed:
         return "learns and kills no one"
-    those = f"{_count(named.killed)} of {plural(sweep.units, 'unit')}"
+    those = f"learns and does not kill: {_count(named.killed)} of {plural(sweep.units, 'unit')} die"
     if named.usual is None:
-        return f"learns and kills few ({those})"
-    return (
-        f"learns and kills no more than lower ones do ({those}, lower ones {_count(named.usual)})"
-    )
+        return f"{those}, which may be learning's doing"
+    return f"{those}, and {_count(named.usual)} at lower rates that learn, which chance explains"
 
 
 def _none(sweep: Sweep) -> Iterator[str]:
@@ -128,11 +125,15 @@ def _of(own: Rate) -> str:
     return "" if own.rate is None else f", {number(own.rate)},"
 
 
-def _does(at: Rate) -> str:
-    kills = f"kills {_count(at.killed)} units"
+def _wrong(at: Rate, link: str) -> str:
+    """What is wrong with a rate, if anything is."""
+    kills = f"kills {_count(at.killed)} unit" + ("" if at.killed == 1 else "s")
     if at.usual:
         kills += f", where lower ones kill {_count(at.usual)}"
-    return {"kills": kills, "no learning": "does not learn"}.get(at.verdict, at.verdict)
+    does = {"learns": "", "kills": kills, "no learning": "does not learn"}
+    does |= {"too slow": "is too slow", "too fast": "is too fast"}
+    text = does.get(at.verdict, at.verdict)
+    return link + text if text else ""
 
 
 def _share(count: float, units: int) -> str:
@@ -147,8 +148,10 @@ def _lines(sweep: Sweep) -> Iterator[tuple[str, str]]:
             text += f"; silent on {plural(sweep.silent, 'input')} or more, so that they fire on "
             text += f"less than {bound} (95 %)"
         yield "dead", text
-        yield "killed", "the dead that fired at first; some rates kill more than learning does"
-    yield "records", shlex.quote(sweep.path.removeprefix(f"{Path.cwd()}/"))
+        rule = "a rate kills if they are more than at lower ones that learn"
+        yield "killed", f"the dead that fired before; {rule}"
+    if sweep.path:
+        yield "records", shlex.quote(sweep.path.removeprefix(f"{Path.cwd()}/"))
 
 
 # -- the plot ---------------------------------------------------------------------------------
