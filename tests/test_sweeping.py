@@ -117,12 +117,13 @@ def test_a_model_that_is_made_in_each_run(capsys: pytest.CaptureFixture[str]) ->
     assert err.count("reluctant  run ") == len(found.rates)
 
 
-def test_a_schedule_that_is_made_in_it_counts_from_the_start() -> None:
+@pytest.mark.parametrize(("warms", "rising"), [(8, False), (100, True)])
+def test_a_schedule_that_is_made_in_it_counts_from_the_start(warms: int, rising: bool) -> None:
     model = network()
 
     def fit() -> None:
         optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
-        schedule = lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, step / 10))
+        schedule = lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, step / warms))
         for _ in range(20):
             loss_of(model).backward()
             optimizer.step()
@@ -131,7 +132,8 @@ def test_a_schedule_that_is_made_in_it_counts_from_the_start() -> None:
 
     found = reluctant.lr_range(fit, model, steps=20, quiet=True)
     # The largest of the warm-up's rates is what is said.
-    assert found.own.rate == pytest.approx(RATE)
+    assert found.own.rate == pytest.approx(RATE * min(1, 19 / warms))
+    assert any("still raising the rate" in at for at in found.limits) == rising
 
 
 def test_what_it_raises_at_its_own_rate_is_its_own() -> None:

@@ -54,6 +54,21 @@ for step in range(70):
         weight.grad = None
 """
 
+SAME = """
+import torch
+weight = torch.nn.Parameter(torch.ones(3))
+
+class Own(torch.optim.Optimizer):
+    def step(self, closure=None):
+        weight.data -= 0.1 * weight.grad
+
+optimizer = Own([weight], {"lr": 0.1})
+for step in range(40):
+    optimizer.zero_grad()
+    (weight ** 2).sum().backward()
+    optimizer.step()
+"""
+
 WAITS = """
 import os, time
 open("ran", "a").write("x")
@@ -69,6 +84,7 @@ def folder(tmp_path: Path) -> Path:
         "fails": FAILS,
         "fails_later": FAILS_LATER,
         "by_hand": BY_HAND,
+        "same": SAME,
         "plain": "print('no torch')",
         "waits": WAITS,
     }
@@ -116,18 +132,19 @@ def test_a_sweep(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "runs", "words"),
     [
-        (("short.py", "0"), "short.py takes 6 steps and ends."),
-        (("by_hand.py",), "by_hand.py steps no optimizer that has a learning rate."),
-        (("plain.py",), "plain.py takes 0 steps and ends."),
+        (("short.py", "0"), 1, "short.py takes 6 steps and ends."),
+        (("by_hand.py",), 1, "by_hand.py steps no optimizer that has a learning rate."),
+        (("plain.py",), 1, "plain.py takes 0 steps and ends."),
+        (("--jobs", "2", "same.py"), 3, "same.py comes to the same loss whatever the rate."),
     ],
 )
-def test_what_cannot_be_swept(folder: Path, script: tuple[str, ...], words: str) -> None:
+def test_what_cannot_be_swept(folder: Path, script: tuple[str, ...], runs: int, words: str) -> None:
     done = lr(folder, *script)
     assert (done.code, done.out) == (2, "")
     assert words in done.err
-    assert done.err.count("reluctant  run ") == 1
+    assert done.err.count("reluctant  run ") == runs
     assert "Traceback" not in done.err
 
 

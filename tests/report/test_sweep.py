@@ -69,7 +69,7 @@ reluctant  lr  train.py --lr 0.01
        0.2 |x                  x        x        o                   | 0 %
             0.001                       rate                        1
 
-  o  loss     x  share of units that are dead     ^  a loss above all this
+  o  loss     x  share of units that are dead     ^  a loss beyond all this
 
   In 100 steps, 0.0316 is the largest rate that learns and kills no one.
   The script's own, 0.01, is 3.16 times lower.

@@ -66,10 +66,18 @@ def test_a_sweep_comes_to_an_end(fixed: dict[int, Verdict]) -> None:
     assert all(-FURTHEST <= at <= FURTHEST for at in tried)
 
 
+def test_not_all_is_tried_that_learns_below_the_edge() -> None:
+    """As of LBFGS, with which all rates up to its own come to a thousandth of the first loss."""
+    tried = swept(lambda rung: "learns" if rung <= 1 else "diverges")
+    assert min(tried) == -16
+    assert max(at for at in tried if tried[at] == "learns") == 1
+
+
 @pytest.mark.parametrize("verdict", ["no learning", "kills", "learns", "diverges"])
 def test_rates_that_are_all_alike(verdict: Verdict) -> None:
     tried = swept(lambda rung: verdict)
     assert max(map(abs, tried)) == FURTHEST
+    assert len(tried) <= 17
 
 
 def test_what_a_loss_says() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -193,9 +194,9 @@ def _paced(factor: float) -> "Callable[[Observer, Path], object]":
     def attend(observer: "Observer", path: Path) -> object:
         from reluctant.remedy.throttle import THROTTLE
 
-        paced = THROTTLE.all(factor)
-        paced.__enter__()  # for as long as the process lasts
-        return paced
+        paced = ExitStack()
+        paced.enter_context(THROTTLE.all(factor))
+        return atexit.register(paced.close)
 
     return attend
 

@@ -13,11 +13,12 @@ class Attempt:
     """One short run, recorded at `path`.
 
     `factor` is what all rates of the script were multiplied by; `rate` the largest at which the
-    first group of the optimizer that leads stepped, None if that is unknown. `first` is the mean of
-    its first three losses, `last` of those in the last fifth, `noise` the standard error of their
-    difference, `constant` the loss of the best answer that is the same for all inputs; None where
-    they were not seen. Of `units` whose function switches off `dead` are dead at the end, `killed`
-    of them fired before, and a dead unit was silent on `silent` inputs at least.
+    first group of the optimizer that leads stepped, None if that is unknown, and `rising` whether a
+    schedule was still raising it at the end. `first` is the mean of its first three losses, `last`
+    of those in the last fifth, `noise` the standard error of their difference, `constant` the loss
+    of the best answer that is the same for all inputs; None where they were not seen. Of `units`
+    whose function switches off `dead` are dead at the end, `killed` of them fired before, and a
+    dead unit was silent on `silent` inputs at least.
     """
 
     factor: float
@@ -27,6 +28,7 @@ class Attempt:
     steps: int
     optimizers: int = 1
     rate: float | None = None
+    rising: bool = False
     first: float | None = None
     last: float | None = None
     noise: float = 0.0

@@ -148,6 +148,7 @@ def _lines(sweep: Sweep) -> Iterator[tuple[str, str]]:
             text += f"; silent on {plural(sweep.silent, 'input')} or more, so that they fire on "
             text += f"less than {bound} (95 %)"
         yield "dead", text
+    if any(at.killed for at in sweep.rates):
         rule = "a rate kills if they are more than at lower ones that learn"
         yield "killed", f"the dead that fired before; {rule}"
     if sweep.path:
@@ -199,7 +200,7 @@ def _plot(sweep: Sweep) -> Iterator[RenderableType]:
     yield Text("\n".join(lines))
     signs = "●  loss" + ("     x  share of units that are dead" if most else "")
     above = any(at.loss is None or not at.loss <= high for at in sweep.rates)
-    yield Text(signs + ("     ^  a loss above all this" if above else ""), "dim")
+    yield Text(signs + ("     ^  a loss beyond all this" if above else ""), "dim")
 
 
 def _ceiling(sweep: Sweep) -> float:

@@ -10,6 +10,9 @@ from reluctant.record.reader import load
 from reluctant.record.run import Run
 from reluctant.record.sweep import Attempt
 
+# A schedule that has raised the rate by more than this since half of the steps raises it on.
+RISEN = 1.1
+
 
 def attempt(factor: float, seed: int, path: Path, exit_code: int) -> Attempt:
     """Read the record of a run at `factor` times the script's rates.
@@ -34,6 +37,7 @@ def attempt(factor: float, seed: int, path: Path, exit_code: int) -> Attempt:
         steps=run.info.steps or 0,
         optimizers=run.samples[-1].optimizers if run.samples else 0,
         rate=factor * max(rates) if rates else None,
+        rising=bool(rates) and rates[-1] > RISEN * rates[len(rates) // 2],
         first=first,
         last=last,
         noise=noise,

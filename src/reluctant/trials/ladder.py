@@ -60,12 +60,14 @@ def further(tried: Mapping[int, Verdict]) -> tuple[int, ...]:
 def _outwards(tried: Mapping[int, Verdict]) -> Iterator[int]:
     low, high = min(tried), max(tried)
     learns = any(at in _LEARNT for at in tried.values())
-    safe = "learns" in tried.values()
+    safe = [at for at, verdict in tried.items() if verdict == "learns"]
     # Where nothing learns yet, rates that do may be on either side.
     over = tried[high] in ("diverges", "fails") or (learns and tried[high] not in _LEARNT)
     if not over and high < FURTHEST:
         yield high + DECADE
-    if (not safe or tried[low] in _LEARNT) and low > -FURTHEST:
+    # Two decades below one that is safe show what lower rates kill, and how they learn.
+    deep = bool(safe) and low <= max(safe) - 2 * DECADE
+    if (not safe or tried[low] in _LEARNT) and not deep and low > -FURTHEST:
         yield low - DECADE
 
 

@@ -53,6 +53,12 @@ class Tried:
                 f"{self.script} shows no loss.",
                 "The loss is what backward() is called on: one number.",
             )
+        if len(tried) > len(self._own) and len({(at.seed, at.last) for at in tried}) == self.seeds:
+            raise NothingSwept(
+                f"{self.script} comes to the same loss whatever the rate.",
+                "Either nothing is trained, as `reluctant check` can tell, or the optimizer does "
+                "not step at the rates of its groups.",
+            )
         if own.steps < FEWEST and not own.exit_code:
             raise NothingSwept(
                 f"{self.script} takes {plural(own.steps, 'step')} and ends.",
@@ -102,10 +108,10 @@ class Tried:
                 "All seeds came to the same, so n is 1 in truth: the script sets its own seed. If "
                 "it takes that as an argument, say how, as --seed-arg '--seed {}'."
             )
-        if len(tried) > len(own) and len({(at.last, at.seed) for at in tried}) == len(own):
+        if own[0].rising:
             yield (
-                "All rates came to the same: the optimizer does not step at the rates of its "
-                "groups, and nothing was swept."
+                "The script's schedule was still raising the rate when the runs were stopped: the "
+                "rates are those that it had come to. More --steps show how high it goes."
             )
         if own[0].optimizers > 1:
             yield (
