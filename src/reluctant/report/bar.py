@@ -19,7 +19,7 @@ def runs(usual: int, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     columns = (
         TextColumn("reluctant "),
         BarColumn(),
-        TextColumn("{task.completed}"),
+        TextColumn("{task.completed:.0f} of about {task.total:.0f}"),
         TimeElapsedColumn(),
     )
     with Progress(
