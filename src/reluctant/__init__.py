@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reluctant.record.reader import load as load
     from reluctant.record.run import Run as Run
     from reluctant.swapping import swap as swap
+    from reluctant.sweeping import lr_range as lr_range
 
 # Public names by the module that holds them. Nothing is imported before it is asked for: a
 # script started by `reluctant run` must be the first to import torch and numpy.
@@ -23,6 +24,7 @@ _HOME = {
     "diagnose": "reluctant.diagnosis",
     "heal": "reluctant.monitor",
     "initialize": "reluctant.initialization.initialize",
+    "lr_range": "reluctant.sweeping",
     "tailor": "reluctant.initialization.tailor",
     "prune": "reluctant.pruning",
     "register": "reluctant.activations.register",
@@ -42,6 +44,7 @@ __all__ = [
     "heal",
     "initialize",
     "load",
+    "lr_range",
     "prune",
     "register",
     "swap",

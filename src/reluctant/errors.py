@@ -56,6 +56,23 @@ class NothingCompared(ReluctantError):
     slug = "nothing-compared"
 
 
+class NothingSwept(ReluctantError):
+    """A script whose learning rates cannot be swept."""
+
+    slug = "nothing-swept"
+    output: Path | None = None
+
+    @classmethod
+    def failed(cls, output: Path, code: int) -> "NothingSwept":
+        """It failed with this exit code, and the file `output` holds what it said."""
+        error = cls(
+            f"The script fails, with exit code {code}, whatever its learning rate.",
+            f"What it said is above, and in {output}.",
+        )
+        error.output = output
+        return error
+
+
 class OtherTrial(ReluctantError):
     """A folder that holds the runs of another command."""
 

@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -178,3 +179,48 @@ def test_it_keeps_no_optimizer_alive() -> None:
     del slowed
     gc.collect()
     assert kept() is None
+
+
+def test_all_are_slowed_from_their_first_step_until_that_is_ended() -> None:
+    throttle, slowed = Throttle(), optimizer()
+    throttle.set(slowed, 0.2)
+    with throttle.all(0.5):
+        first, second = optimizer(), optimizer(torch.tensor(RATE))
+        second.param_groups[1]["lr"] = 3 * RATE
+        for _ in range(2):
+            assert moved(first) == pytest.approx([0.5 * RATE] * 2, rel=1e-5)
+            assert moved(second) == pytest.approx([0.5 * RATE, 1.5 * RATE], rel=1e-5)
+            assert moved(slowed) == pytest.approx([0.5 * RATE] * 2, rel=1e-5)
+        assert first.param_groups[0]["lr"] == RATE
+    assert moved(first) == moved(optimizer()) == pytest.approx([RATE] * 2, rel=1e-5)
+    assert moved(slowed) == pytest.approx([0.2 * RATE] * 2, rel=1e-5)
+
+
+def test_one_without_a_rate_is_left_as_it_is() -> None:
+    class Plain(Optimizer):
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.data -= 0.5
+
+    with Throttle().all(0.1):
+        assert moved(Plain([nn.Parameter(torch.ones(3))], {})) == [0.5]
+
+
+def test_lbfgs_goes_its_way_at_a_part_of_its_rate() -> None:
+    def after(factor: float) -> float:
+        parameter = nn.Parameter(torch.tensor([4.0]))
+        at = torch.optim.LBFGS([parameter], lr=1.0, max_iter=1)
+
+        def closure() -> Tensor:
+            at.zero_grad()
+            loss = parameter.square().sum() / 16
+            loss.backward()
+            return loss.detach()
+
+        with Throttle().all(factor):
+            at.step(closure)  # type: ignore[arg-type]
+        return float(parameter.detach())
+
+    # Its first step is along the gradient, which is 0.5.
+    assert (after(1.0), after(0.5)) == pytest.approx((3.5, 3.75))

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 UNHEALTHY = 1
 _RANK = {"never": 4, "error": 3, "warning": 2, "note": 1}
 
+
+def _has_a_place(ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    if text is not None and "{}" not in text:
+        raise click.BadParameter(f"{text!r} has no {{}} for the seed.")
+    return text
+
+
 form = click.option(
     "--format",
     "form",
@@ -41,6 +48,17 @@ seed = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     help="Seed random, numpy and torch before the script starts.",
+)
+
+seed_argument = click.option(
+    "--seed-arg",
+    metavar="ARG",
+    callback=_has_a_place,
+    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
+)
+
+jobs = click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
 )
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -93,6 +94,12 @@ class _Run(click.Command):
     hidden=True,
     help="Do to no purpose what was done in the treated run of this record.",
 )
+@click.option(
+    "--pace", type=float, hidden=True, help="Step at so many times the script's own rates."
+)
+@click.option(
+    "--until", type=click.IntRange(1), hidden=True, help="End the script after so many steps."
+)
 @click.option("--parent", hidden=True, help="The folder of the trial that the run is a part of.")
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -110,6 +117,8 @@ def run(
     init: str | None,
     heal: str | None,
     treated: Path | None,
+    pace: float | None,
+    until: int | None,
     parent: str | None,
     script: str,
     args: tuple[str, ...],
@@ -150,7 +159,8 @@ def run(
             swaps=swaps,
             init=init,
             activations=observe == "all",
-            attend=_attendant(remedies, treated, seed or 0),
+            attend=_attendant(remedies, treated, seed or 0) if pace is None else _paced(pace),
+            until=until,
             parent=parent,
         )
     if session.complaint is not None and not quiet and ranks.first_here():
@@ -189,6 +199,17 @@ def _placebo(treated: Path, seed: int) -> "Callable[[Observer, Path], object]":
         from reluctant.healing.placebo import Placebo
 
         return Placebo(observer, treated, seed)
+
+    return attend
+
+
+def _paced(factor: float) -> "Callable[[Observer, Path], object]":
+    def attend(observer: "Observer", path: Path) -> object:
+        from reluctant.remedy.throttle import THROTTLE
+
+        paced = ExitStack()
+        paced.enter_context(THROTTLE.all(factor))
+        return atexit.register(paced.close)
 
     return attend
 

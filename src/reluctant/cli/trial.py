@@ -28,11 +28,7 @@ INTERRUPTED = 130
 @click.option(
     "--seeds", type=click.IntRange(1), default=5, show_default=True, help="How many, from 0 on."
 )
-@click.option(
-    "--seed-arg",
-    metavar="ARG",
-    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
-)
+@options.seed_argument
 @click.option(
     "--metric",
     metavar="REGEX",
@@ -45,9 +41,7 @@ INTERRUPTED = 130
     show_default=True,
     help="Which values of that metric are the better.",
 )
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
-)
+@options.jobs
 @click.option(
     "--every",
     type=click.IntRange(1),
@@ -82,8 +76,6 @@ def trial(
     and to dead units. Exits with 1 if harm to the loss or the metric was shown, with 0 otherwise,
     and with 2 if nothing can be compared.
     """
-    if seed_arg is not None and "{}" not in seed_arg:
-        raise click.BadParameter(f"{seed_arg!r} has no {{}} for the seed.", param_hint="--seed-arg")
     pattern = None if metric is None else _pattern(metric)
     if launches(script, module):
         raise NothingCompared(

@@ -441,7 +441,8 @@ def _site_row(site: int, seen: Seen, numbers: Numbers, factor: float, skipped: b
 def _layer_row(rows: Rows, numbers: Numbers) -> LayerRow:
     gradient, weight, change, bias = numbers
     update = np.full_like(weight, np.nan)
-    np.divide(change, weight, out=update, where=weight > 0)
+    with np.errstate(invalid="ignore"):  # an infinite change of infinite weights
+        np.divide(change, weight, out=update, where=weight > 0)
     return LayerRow(rows.layer, gradient, weight, update, bias, rows.first)
 
 

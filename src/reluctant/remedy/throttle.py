@@ -4,6 +4,8 @@ The rate is lowered for the length of a step and put back, so that a schedule th
 next rate from the last, or from the first, goes on as it would.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -11,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,28 @@ class Throttle:
             optimizer.register_step_pre_hook(self._slow)
             optimizer.register_step_post_hook(self._put_back)
         self._paces[optimizer] = pace
+
+    @contextmanager
+    def all(self, factor: float) -> Iterator[None]:
+        """Have every optimizer step at this share of its rate, from its first step on.
+
+        Those whose groups have no rate are left as they are. In the end all step as they did.
+        """
+        before: WeakKeyDictionary[Optimizer, Pace] = WeakKeyDictionary()
+
+        def begin(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            # Its own hooks are called after those of all, so that this step is at that rate too.
+            if optimizer not in before and all("lr" in at for at in optimizer.param_groups):
+                before[optimizer] = self.pace(optimizer)
+                self.set(optimizer, factor)
+
+        handle = register_optimizer_step_pre_hook(begin)
+        try:
+            yield
+        finally:
+            handle.remove()
+            for optimizer, pace in before.items():
+                self.put(optimizer, pace)
 
     def lift(self, optimizer: Optimizer) -> None:
         """In the midst of a step: put its rate back."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reluctant.errors import FolderNotWritable, WrongArgument
+from reluctant.errors import WrongArgument
+from reluctant.report.canvas import saved
 
 
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -14,31 +15,14 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
         WrongArgument: matplotlib is not there, no function has a curve, or the ending is unknown.
         FolderNotWritable: the file cannot be written.
     """
-    # Not at the top: the catalogue is shown without matplotlib, too.
-    from reluctant.report import pictures
-
     entries = [entry for entry in entries if "curve" in entry]
     if not entries:
         raise WrongArgument("There is no curve to draw.", "Name a function of one input.")
     columns = min(4, len(entries))
     rows = -(-len(entries) // columns)
-    from matplotlib import rc_context
-
-    # The same file each time: neither a date nor random names in it.
-    with rc_context({"svg.hashsalt": "reluctant", "svg.fonttype": "none"}):
-        figure = pictures.figure(4.2 * columns, 3.2 * rows)
+    with saved(path, 4.2 * columns, 3.2 * rows) as figure:
         for at, entry in enumerate(entries, start=1):
             diagram(figure.add_subplot(rows, columns, at), entry)
-        dated = {"Date": None} if path.suffix.lower() in (".svg", "") else None
-        try:
-            figure.savefig(path, metadata=dated, dpi=150)
-        except ValueError as error:
-            raise WrongArgument(str(error) + ".", "Name a file as curve.svg or .png.") from None
-        except OSError as error:
-            raise FolderNotWritable(
-                f"No picture can be written to {path} ({error.strerror or error}).",
-                "Choose another place.",
-            ) from None
 
 
 def diagram(axes: Any, entry: Mapping[str, Any]) -> None:

@@ -1,4 +1,6 @@
-"""A script with the same seeds untreated, treated and with a placebo: paired runs, compared.
+"""A script that is run again and again, and what its runs tell together.
 
-Each run is a process of its own and an ordinary record. Imports no torch.
+`runner` and `reading`: with the same seeds untreated, treated and with a placebo. `sweep` and
+`ladder`: for a few steps at one learning rate after another. Each run is a process of its own and
+an ordinary record. Imports no torch.
 """

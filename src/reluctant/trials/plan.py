@@ -4,15 +4,12 @@ import hashlib
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reluctant.errors import OtherTrial
-from reluctant.record.trial import PLACEBO, TREATED
-
-# All arms get what one that is treated does.
-BUDGET = 0.05
 
 _PLAN = "trial.json"
 
@@ -22,7 +19,7 @@ class Plan:
     """What is run: a script or module, and how it is told its seed.
 
     `seed_argument` is an argument of the script's own, with `{}` in the seed's place; without it
-    all generators are seeded before the script begins.
+    all generators are seeded before the script begins. `every` and `until` are as a session's.
     """
 
     script: str
@@ -30,17 +27,15 @@ class Plan:
     module: bool = False
     seed_argument: str | None = None
     every: int | None = None
+    until: int | None = None
 
-    def command(self, parent: Path, arm: str, seed: int) -> list[str]:
-        """The command line of a run."""
-        run = [sys.executable, "-m", "reluctant", "run", "--quiet", "--parent", str(parent)]
-        run += ["--out", str(place(parent, arm, seed)), "--budget", str(BUDGET)]
-        if self.every is not None:
-            run += ["--every", str(self.every)]
-        if arm == TREATED:
-            run += ["--heal=auto"]
-        elif arm == PLACEBO:
-            run += ["--heal-placebo", str(place(parent, TREATED, seed))]
+    def command(self, path: Path, seed: int, options: Sequence[str] = ()) -> list[str]:
+        """The command line of a run that is recorded at `path`, a folder in the trial's."""
+        run = [sys.executable, "-m", "reluctant", "run", "--quiet", "--parent", str(path.parent)]
+        run += ["--out", str(path), *options]
+        for option, value in (("--every", self.every), ("--until", self.until)):
+            if value is not None:
+                run += [option, str(value)]
         own: list[str] = []
         if self.seed_argument is None:
             run += ["--seed", str(seed)]

@@ -1,23 +1,20 @@
-"""Runs what is not there yet, in processes of their own."""
+"""Runs what is not there yet of a trial: each seed untreated, treated and with a placebo."""
 
-import shutil
-import subprocess
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from time import perf_counter
 
 from reluctant.errors import ReluctantError
-from reluctant.record import folder
 from reluctant.record.trial import PLACEBO, TREATED, UNTREATED
 from reluctant.trials.outcome import Outcome
-from reluctant.trials.plan import Plan, place, said
+from reluctant.trials.plan import Plan, place
+from reluctant.trials.processes import Processes, is_over, kept
 
-# Seconds that a run is given to end when it is told to.
-GRACE = 5.0
+# All arms get what one that is treated does.
+BUDGET = 0.05
 
 
 @dataclass
@@ -37,47 +34,39 @@ class Runner:
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     worth: list[int] = field(default_factory=list)
     fixed: bool = False
-    _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
-    _over: bool = False
 
     def run(self) -> None:
         """Run all; on Ctrl-C, end what runs and keep what has ended."""
         self.plan.claim(self.home)
-        seeds = range(self.seeds)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                self._wait(pool.submit(self._one, UNTREATED, seed) for seed in seeds)
-                plain = [at for at in (self.outcomes.get((UNTREATED, s)) for s in seeds) if at]
-                self.fixed = len(plain) > 1 and all(at.is_like(plain[0]) for at in plain[1:])
-                # All pairs would be the same one.
-                self.worth = [at.seed for at in plain][: 1 if self.fixed else None]
-                self._wait(pool.submit(self._treat, seed) for seed in self.worth)
-            except BaseException:
-                self._stop()
-                raise
+        seeds, processes = range(self.seeds), Processes(self.jobs, self.tell)
+        processes.each(partial(self._one, processes, UNTREATED, seed) for seed in seeds)
+        plain = [at for at in (self.outcomes.get((UNTREATED, s)) for s in seeds) if at]
+        self.fixed = len(plain) > 1 and all(at.is_like(plain[0]) for at in plain[1:])
+        # All pairs would be the same one.
+        self.worth = [at.seed for at in plain][: 1 if self.fixed else None]
+        processes.each(partial(self._treat, processes, seed) for seed in self.worth)
 
-    def _wait(self, futures: Iterable["Future[None]"]) -> None:
-        for future in as_completed(list(futures)):
-            future.result()
-
-    def _treat(self, seed: int) -> None:
-        self._one(TREATED, seed)
+    def _treat(self, processes: Processes, seed: int) -> None:
+        self._one(processes, TREATED, seed)
         treated = self.outcomes.get((TREATED, seed))
         if treated is None:
             return
         if treated.touched:
-            self._one(PLACEBO, seed)
+            self._one(processes, PLACEBO, seed)
         else:
             # Where nothing was done, to do it to no purpose is that very run.
             self.outcomes[PLACEBO, seed] = replace(treated, arm=PLACEBO)
 
-    def _one(self, arm: str, seed: int) -> None:
+    def _one(self, processes: Processes, arm: str, seed: int) -> None:
         """A run, unless it has ended well before."""
-        path = place(self.home, arm, seed)
-        code = 0 if _is_over(path) else self._process(arm, seed, path)
-        if code is None:
-            return
+        path, code = place(self.home, arm, seed), 0
+        if not is_over(path):
+            command = self.plan.command(path, seed, self._options(arm, seed))
+            ended = processes.run(path, command, f"{arm}, seed {seed}")
+            if ended is None:
+                return
+            code = ended
         if code == 0:
             # One at a time: what a diagnosis does to warnings is for all threads.
             with suppress(ReluctantError), self._lock:
@@ -85,53 +74,16 @@ class Runner:
                 return
         self.failures[arm, seed] = code
 
-    def _process(self, arm: str, seed: int, path: Path) -> int | None:
-        """The exit code of a new run; None if it was not let run to its end."""
-        began = perf_counter()
-        with self._lock:
-            if self._over:
-                return None
-            shutil.rmtree(path, ignore_errors=True)
-            with said(path).open("wb") as output:
-                process = subprocess.Popen(
-                    self.plan.command(self.home, arm, seed),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-            self._running[path.name] = process
-        code = process.wait()
-        with self._lock:
-            if self._over:
-                return None
-            del self._running[path.name]
-        ended = f"{perf_counter() - began:.1f} s" + (f", exit code {code}" if code else "")
-        self.tell(f"{arm}, seed {seed}: {ended}")
-        return code
-
-    def _stop(self) -> None:
-        """End what runs, and remove its records: they would pass for whole ones."""
-        with self._lock:
-            self._over = True
-        for process in self._running.values():
-            process.terminate()
-        for name, process in self._running.items():
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            shutil.rmtree(self.home / name, ignore_errors=True)
-            said(self.home / name).unlink(missing_ok=True)
+    def _options(self, arm: str, seed: int) -> list[str]:
+        """What `run` is told besides."""
+        treatment = {
+            UNTREATED: [],
+            TREATED: ["--heal=auto"],
+            PLACEBO: ["--heal-placebo", str(place(self.home, TREATED, seed))],
+        }
+        return ["--budget", str(BUDGET), *treatment[arm]]
 
     @property
     def kept(self) -> int:
         """How many runs have ended well."""
-        return sum(_is_over(path) for path in self.home.iterdir() if path.is_dir())
-
-
-def _is_over(path: Path) -> bool:
-    try:
-        return folder.read_info(path).get("exit_code") == 0
-    except ReluctantError:
-        return False
+        return kept(self.home)
