@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 from reluctant import __version__
 from reluctant.errors import FolderNotWritable, RecordNotWritten, ReluctantError
-from reluctant.observe import guard, ranks
+from reluctant.observe import guard, memory, ranks
 from reluctant.observe.imports import after_import
 from reluctant.observe.schedule import Schedule
-from reluctant.record import folder, schema
+from reluctant.record import folder, logged, schema
 from reluctant.record.info import RunInfo
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ class Session:
             model=type(scope.model).__name__ if scope is not None else None,
         )
         self.path = self._place(out)
+        if self.path is not None and self.rank == 0:
+            logged.begin(self.path)
         if seed is not None:
             _seed(seed)
         if self.path is not None or swaps:
@@ -229,6 +231,8 @@ class Session:
         """The script has ended: complete the record, which in a fork is its parent's to do."""
         if not self.here:
             return
+        if self.path is not None:
+            logged.end(self.path)
         observer = self._observer
         if observer is not None:
             observer.finish()
@@ -243,6 +247,7 @@ class Session:
             skipped=observer.clock.skipped if observer is not None else None,
             backwards=observer.clock.backwards if observer is not None else None,
             observing_seconds=observer.seconds if observer is not None else None,
+            memory=memory.peak(),
             failure=self._failure or (observer.guard.failure if observer is not None else None),
         )
         if self.path is None:

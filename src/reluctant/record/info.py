@@ -33,5 +33,7 @@ class RunInfo:
     skipped: int | None = None  # steps that a gradient scaler left out
     backwards: int | None = None  # counted only until the first optimizer step
     observing_seconds: float | None = None
+    # The most that it took, in bytes: of the device where that is one of CUDA's, or of the process.
+    memory: int | None = None
     # A sentence if our own observation failed while the script went on.
     failure: str | None = None
