@@ -4,14 +4,14 @@ import hashlib
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reluctant.errors import OtherTrial
-from reluctant.record.trial import PLACEBO, TREATED
 
-# All arms get what one that is treated does.
+# Of the time for observation, where runs are treated: all arms get what those do.
 BUDGET = 0.05
 
 _PLAN = "trial.json"
@@ -31,16 +31,12 @@ class Plan:
     seed_argument: str | None = None
     every: int | None = None
 
-    def command(self, parent: Path, arm: str, seed: int) -> list[str]:
-        """The command line of a run."""
-        run = [sys.executable, "-m", "reluctant", "run", "--quiet", "--parent", str(parent)]
-        run += ["--out", str(place(parent, arm, seed)), "--budget", str(BUDGET)]
+    def command(self, home: Path, arm: str, seed: int, options: Sequence[str]) -> list[str]:
+        """The command line of a run with these options of `reluctant run`."""
+        run = [sys.executable, "-m", "reluctant", "run", "--quiet", "--parent", str(home)]
+        run += ["--out", str(place(home, arm, seed)), *options]
         if self.every is not None:
             run += ["--every", str(self.every)]
-        if arm == TREATED:
-            run += ["--heal=auto"]
-        elif arm == PLACEBO:
-            run += ["--heal-placebo", str(place(parent, TREATED, seed))]
         own: list[str] = []
         if self.seed_argument is None:
             run += ["--seed", str(seed)]
@@ -48,13 +44,17 @@ class Plan:
             own = shlex.split(self.seed_argument.replace("{}", str(seed)))
         return [*run, *["-m"] * self.module, self.script, *self.arguments, *own]
 
-    def claim(self, home: Path) -> None:
+    def claim(self, home: Path, **more: object) -> None:
         """Write it down in the trial's folder, whose runs are all to be of one script.
+
+        `more` is what else the runs that are there already must have been planned with.
 
         Raises:
             OtherTrial: those that are there are of another.
         """
-        content = json.loads(json.dumps({"schema": 1, **asdict(self), "digest": self._digest}))
+        content = json.loads(
+            json.dumps({"schema": 1, **asdict(self), "digest": self._digest, **more})
+        )
         if not (home / _PLAN).exists():
             (home / _PLAN).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
             return

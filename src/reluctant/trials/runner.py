@@ -1,23 +1,19 @@
 """Runs what is not there yet, in processes of their own."""
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from time import perf_counter
 
 from reluctant.errors import ReluctantError
 from reluctant.record import folder
 from reluctant.record.trial import PLACEBO, TREATED, UNTREATED
 from reluctant.trials.outcome import Outcome
-from reluctant.trials.plan import Plan, place, said
-
-# Seconds that a run is given to end when it is told to.
-GRACE = 5.0
+from reluctant.trials.plan import BUDGET, Plan, place, said
+from reluctant.trials.processes import Processes
 
 
 @dataclass
@@ -37,9 +33,8 @@ class Runner:
     outcomes: dict[tuple[str, int], Outcome] = field(default_factory=dict)
     worth: list[int] = field(default_factory=list)
     fixed: bool = False
-    _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    _processes: Processes = field(default_factory=Processes)
     _lock: Lock = field(default_factory=Lock)
-    _over: bool = False
 
     def run(self) -> None:
         """Run all; on Ctrl-C, end what runs and keep what has ended."""
@@ -54,7 +49,7 @@ class Runner:
                 self.worth = [at.seed for at in plain][: 1 if self.fixed else None]
                 self._wait(pool.submit(self._treat, seed) for seed in self.worth)
             except BaseException:
-                self._stop()
+                self._processes.stop()
                 raise
 
     def _wait(self, futures: Iterable["Future[None]"]) -> None:
@@ -87,42 +82,26 @@ class Runner:
 
     def _process(self, arm: str, seed: int, path: Path) -> int | None:
         """The exit code of a new run; None if it was not let run to its end."""
-        began = perf_counter()
-        with self._lock:
-            if self._over:
-                return None
+        shutil.rmtree(path, ignore_errors=True)
+        command = self.plan.command(self.home, arm, seed, self._options(arm, seed))
+        ending = self._processes.run(command, said(path))
+        if ending is None:
+            # It would pass for a whole one.
             shutil.rmtree(path, ignore_errors=True)
-            with said(path).open("wb") as output:
-                process = subprocess.Popen(
-                    self.plan.command(self.home, arm, seed),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-            self._running[path.name] = process
-        code = process.wait()
-        with self._lock:
-            if self._over:
-                return None
-            del self._running[path.name]
-        ended = f"{perf_counter() - began:.1f} s" + (f", exit code {code}" if code else "")
+            said(path).unlink(missing_ok=True)
+            return None
+        code = ending.code
+        ended = f"{ending.seconds:.1f} s" + (f", exit code {code}" if code else "")
         self.tell(f"{arm}, seed {seed}: {ended}")
         return code
 
-    def _stop(self) -> None:
-        """End what runs, and remove its records: they would pass for whole ones."""
-        with self._lock:
-            self._over = True
-        for process in self._running.values():
-            process.terminate()
-        for name, process in self._running.items():
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            shutil.rmtree(self.home / name, ignore_errors=True)
-            said(self.home / name).unlink(missing_ok=True)
+    def _options(self, arm: str, seed: int) -> list[str]:
+        options = ["--budget", str(BUDGET)]
+        if arm == TREATED:
+            options += ["--heal=auto"]
+        elif arm == PLACEBO:
+            options += ["--heal-placebo", str(place(self.home, TREATED, seed))]
+        return options
 
     @property
     def kept(self) -> int:
