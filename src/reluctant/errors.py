@@ -69,6 +69,14 @@ class OtherTrial(ReluctantError):
             "Choose another folder with --out DIR.",
         )
 
+    @classmethod
+    def running(cls, path: Path) -> "OtherTrial":
+        """At `path` another process is at work."""
+        return cls(
+            f"Another process runs a trial in {path}.",
+            "Wait for its end, or choose another folder with --out DIR.",
+        )
+
 
 class FixedSeed(ReluctantError):
     """A script that does the same with every seed that it is given."""

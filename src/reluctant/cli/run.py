@@ -117,6 +117,9 @@ def run(
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
     if heal is not None and treated is not None:
         raise click.UsageError("A run is treated or has a placebo.")
+    if parent is not None:
+        # Nobody would read its record, and the next to be started would make it anew.
+        launch.end_with_parent()
     remedies = None if heal is None else _remedies(heal)
     if budget is None:
         budget = 0.01 if heal is None else 0.05

@@ -1,5 +1,6 @@
 """What is run, how it is told its seed, and where its record goes."""
 
+import fcntl
 import hashlib
 import json
 import shlex
@@ -8,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from reluctant.errors import OtherTrial
 
@@ -15,6 +17,11 @@ from reluctant.errors import OtherTrial
 BUDGET = 0.05
 
 _PLAN = "trial.json"
+
+# Held open for as long as this process lives: two that run in one folder would each remove what
+# the other has begun.
+_LOCK = ".lock"
+_held: list[IO[str]] = []
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,14 @@ class Plan:
         `more` is what else the runs that are there already must have been planned with.
 
         Raises:
-            OtherTrial: those that are there are of another.
+            OtherTrial: those that are there are of another, or are being made.
         """
+        lock = (home / _LOCK).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OtherTrial.running(home) from None
+        _held.append(lock)
         content = json.loads(
             json.dumps({"schema": 1, **asdict(self), "digest": self._digest, **more})
         )

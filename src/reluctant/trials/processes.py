@@ -1,7 +1,10 @@
 """Runs commands, each with what it says in a file, and ends them when they are to end."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -42,8 +45,14 @@ class Processes:
             if self._over:
                 return None
             with output.open("wb") as said:
+                # In a session of its own, which a Ctrl-C at the terminal does not reach: what
+                # it ends would pass for a run that failed.
                 process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
             self._running.add(process)
         late = False
@@ -51,7 +60,7 @@ class Processes:
             code = process.wait(limit)
         except subprocess.TimeoutExpired:
             late = True
-            process.terminate()
+            _tell(process, signal.SIGTERM)
             code = _end(process)
         with self._lock:
             self._running.discard(process)
@@ -65,7 +74,7 @@ class Processes:
             self._over = True
             running = list(self._running)
         for process in running:
-            process.terminate()
+            _tell(process, signal.SIGTERM)
         for process in running:
             _end(process)
 
@@ -74,5 +83,11 @@ def _end(process: "subprocess.Popen[bytes]") -> int:
     try:
         return process.wait(GRACE)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _tell(process, signal.SIGKILL)
         return process.wait()
+
+
+def _tell(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """Send a signal to it and what it has started."""
+    with suppress(OSError):
+        os.killpg(process.pid, number)

@@ -1,0 +1,119 @@
+"""What a contest came to, from its runs."""
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from statistics import fmean, median, stdev
+
+from reluctant.errors import NothingCompared
+from reluctant.record.comparison import Candidate, Comparison
+from reluctant.record.contest import Contest, Entrant
+from reluctant.trials.contest import ContestRunner, Entry
+from reluctant.words import plural
+
+
+def conclusion(runner: ContestRunner) -> Contest:
+    """All there is to say.
+
+    Raises:
+        NothingCompared: no candidate was to be compared, or none has a pair of runs.
+    """
+    if not runner.candidates:
+        raise NothingCompared(
+            f"{', '.join(runner.same)} is what the script has, so there is nothing to compare.",
+            "Name other functions with --activations: `reluctant functions` lists them.",
+        )
+    metric, plan = runner.metric, runner.attempts.plan
+    found = {at.name: runner.pairs(at) for at in runner.candidates}
+    reached = max(len(differences) for differences, _ in found.values())
+    if not reached or metric is None:
+        raise NothingCompared(
+            "No pair of runs came to its end, so there is nothing to compare.",
+            f"What they said is in {runner.attempts.home}, in one .txt a run.",
+        )
+    entries = (runner.baseline, *runner.candidates)
+    comparison = Comparison(
+        metric.name,
+        metric.direction,
+        runner.baseline.name,
+        _mean(runner, runner.baseline),
+        tuple(_candidate(runner, at, *found[at.name], reached) for at in runner.candidates),
+    )
+    return Contest(
+        plan.script,
+        plan.arguments,
+        plan.module,
+        str(runner.attempts.home),
+        comparison,
+        metric.said,
+        runner.replaced,
+        runner.same,
+        runner.seeds,
+        reached,
+        tuple(_entrant(at, found.get(at.name, ([], []))[0]) for at in entries),
+        tuple(_limits(runner, reached)),
+        {at.name: tuple(str(one.path) for _, one in sorted(at.attempts.items())) for at in entries},
+    )
+
+
+def _mean(runner: ContestRunner, entry: Entry) -> float | None:
+    known = [at for at in runner.values(entry) if at is not None and isfinite(at)]
+    return fmean(known) if known else None
+
+
+def _candidate(
+    runner: ContestRunner,
+    entry: Entry,
+    differences: list[float],
+    values: list[float],
+    reached: int,
+) -> Candidate:
+    # Whoever has not been stopped has got all the seeds that there were.
+    last = entry.stopped is None
+    mean = fmean(values) if values else None
+    return runner.race.judge(entry.name, differences, mean, last, reached)
+
+
+def _entrant(entry: Entry, differences: list[float]) -> Entrant:
+    outcomes = [at.outcome for at in entry.attempts.values() if at.failure is None and at.outcome]
+    return Entrant(
+        entry.name,
+        len(entry.attempts),
+        _effect(differences),
+        _median([at.pace for at in outcomes]),
+        _median([at.memory for at in outcomes]),
+        _median([at.dead for at in outcomes]),
+        entry.factor,
+        entry.stopped,
+    )
+
+
+def _median(values: list[float | None] | list[int | None]) -> float | None:
+    known = [float(at) for at in values if at is not None]
+    return median(known) if known else None
+
+
+def _effect(differences: list[float]) -> float | None:
+    """Hedges 1981 (J. Educ. Stat. 6, 107), with the approximation of its equation 6e."""
+    if len(differences) < 2 or not (spread := stdev(differences)):
+        return None
+    freedom = len(differences) - 1
+    return fmean(differences) / spread * (1 - 3 / (4 * freedom - 1))
+
+
+def _limits(runner: ContestRunner, reached: int) -> Iterator[str]:
+    if runner.late:
+        yield (
+            f"The time ran out after {plural(reached, 'seed')} of {runner.seeds}. What is said is "
+            "the last word: more seeds in this folder would be a second chance to be wrong."
+        )
+    for entry, attempt, why in runner.failed():
+        file = Path(f"{attempt.path}.txt")
+        yield f"{entry.name} with seed {attempt.seed} {why}, and is left out: {file}"
+    for entry in (runner.baseline, *runner.candidates):
+        lost = sum(at is not None and not isfinite(at) for at in runner.values(entry))
+        if lost:
+            yield (
+                f"{plural(lost, 'run')} of {entry.name} came to a number that is not finite, which "
+                "counts as the worst of all."
+            )
