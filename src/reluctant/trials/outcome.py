@@ -79,4 +79,6 @@ def _pace(samples: Sequence[Sample]) -> float | None:
         return None
     first, last = samples[0], samples[-1]
     observing = (last.observing or 0.0) - (first.observing or 0.0)
-    return max(0.0, last.seconds - first.seconds - observing) / (last.step - first.step)
+    seconds = last.seconds - first.seconds - observing
+    # A run of a few steps is all observation.
+    return seconds / (last.step - first.step) if seconds > 0 else None
