@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import click
 from reluctant.cli import options
 from reluctant.errors import ReluctantError
 from reluctant.observe import launch, ranks
+from reluctant.observe.imports import after_import
 from reluctant.observe.launcher import Launcher, launches
 from reluctant.observe.session import Session
 
@@ -75,6 +77,13 @@ class _Run(click.Command):
     help="Put an activation function in another's place, as relu=leaky_relu:0.1.",
 )
 @click.option(
+    "--at",
+    "sites",
+    multiple=True,
+    metavar="SITE",
+    help="Swap at this site alone, as features.3:relu; may be given several times.",
+)
+@click.option(
     "--heal",
     metavar="[=REMEDY,...]",
     help="Treat what is found while the script runs, by all remedies or by these alone; "
@@ -86,6 +95,12 @@ class _Run(click.Command):
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     hidden=True,
     help="Do to no purpose what was done in the treated run of this record.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    hidden=True,
+    help="Take all steps at so many times their learning rate.",
 )
 @click.option("--parent", hidden=True, help="The folder of the trial that the run is a part of.")
 @click.argument("script")
@@ -101,8 +116,10 @@ def run(
     every: int | None,
     observe: str,
     swaps: tuple[str, ...],
+    sites: tuple[str, ...],
     heal: str | None,
     treated: Path | None,
+    rate: float | None,
     parent: str | None,
     script: str,
     args: tuple[str, ...],
@@ -115,6 +132,10 @@ def run(
     for text in swaps:
         if not all(text.partition("=")):
             raise click.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--swap")
+    if sites and not swaps:
+        raise click.UsageError("--at says where --swap is to be, and there is none.")
+    if rate is not None:
+        after_import("torch", partial(_multiply, rate))
     if heal is not None and treated is not None:
         raise click.UsageError("A run is treated or has a placebo.")
     if parent is not None:
@@ -125,7 +146,7 @@ def run(
         budget = 0.01 if heal is None else 0.05
     session: Session | Launcher
     if launches(script, module):
-        ours = tuple(_ours(seed, budget, every, observe, swaps, heal))
+        ours = tuple(_ours(seed, budget, every, observe, swaps, sites, heal))
         session = Launcher(script, module, args, out, ours)
         program = session.program
     else:
@@ -139,6 +160,7 @@ def run(
             budget=budget,
             every=every,
             swaps=swaps,
+            sites=sites,
             activations=observe == "all",
             attend=_attendant(remedies, treated, seed or 0),
             parent=parent,
@@ -163,6 +185,12 @@ def _remedies(text: str) -> tuple[str, ...]:
         )
     every = "auto" in named or named == ("ask",)
     return (*REMEDIES, *(at for at in named if at == "ask")) if every else named
+
+
+def _multiply(factor: float) -> None:
+    from reluctant.remedy.rates import multiply
+
+    multiply(factor)
 
 
 def _attendant(
@@ -199,6 +227,7 @@ def _ours(
     every: int | None,
     observe: str,
     swaps: tuple[str, ...],
+    sites: tuple[str, ...],
     heal: str | None,
 ) -> Iterator[str]:
     """The options with which a launcher's processes are to be observed."""
@@ -208,6 +237,8 @@ def _ours(
             yield from (option, str(value))
     for swap in swaps:
         yield from ("--swap", swap)
+    for site in sites:
+        yield from ("--at", site)
     if heal is not None:
         yield f"--heal={heal}"
 

@@ -48,6 +48,7 @@ class Session:
         budget: share of the wall time that observation may take.
         every: observe every so many steps, whatever it costs.
         swaps: functions to put in others' place, as `relu=leaky_relu:0.1`.
+        sites: where they are put, as `features.3:relu`; none for wherever they stand.
         activations: whether to look at activations, and not at parameters alone.
         scope: what is looked at; None for everything that trains.
         tell: called with each sample once it is written.
@@ -71,6 +72,7 @@ class Session:
         budget: float = 0.01,
         every: int | None = None,
         swaps: tuple[str, ...] = (),
+        sites: tuple[str, ...] = (),
         activations: bool = True,
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
@@ -90,7 +92,7 @@ class Session:
         self._pid = os.getpid()
         self._observer: Observer | None = None
         self._failure: str | None = None
-        self._swaps = swaps
+        self._swaps, self._sites = swaps, sites
         self._stand_ins: tuple[object, ...] = ()
         self.rank = ranks.rank()
         self.info = RunInfo(
@@ -178,7 +180,7 @@ class Session:
         from reluctant.observe import stand_ins
 
         try:
-            self._stand_ins = stand_ins.install(self._swaps)
+            self._stand_ins = stand_ins.install(self._swaps, self._sites)
         except ReluctantError as error:
             # The script has hardly begun, and must not run as if nothing had been asked.
             print(f"reluctant: {error.sentence}\n           {error.way_out}", file=sys.stderr)

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# How a sentence in `swaps` ends where nothing was swapped.
+NOT_MET = "nothing: no such function was met"
+
 
 @dataclass(frozen=True)
 class RunInfo:

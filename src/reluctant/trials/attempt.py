@@ -39,7 +39,9 @@ class Attempt:
         if self.ending.late:
             return f"was ended after {self.ending.seconds:.0f} s, which is too long"
         if self.ending.code == 0:
-            return None if self.outcome is not None else "left a record that cannot be read"
+            if self.outcome is None:
+                return "left a record that cannot be read"
+            return None if self.outcome.swapped else "met no place where it could stand in"
         if any(words in self.said for words in _NO_MEMORY):
             return "ran out of memory"
         if self.ending.code == -9:

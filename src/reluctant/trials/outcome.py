@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reluctant.diagnosis import diagnose
+from reluctant.record.info import NOT_MET
 from reluctant.record.reader import load
 from reluctant.record.run import Intervention, Sample
 from reluctant.trials.plan import said
@@ -31,6 +32,7 @@ class Outcome:
     failure: str | None
     pace: float | None = None  # seconds a step, without what observation took
     memory: int | None = None  # bytes at most
+    swapped: bool = True  # or it was to be, and nothing was met
 
     @classmethod
     def of(cls, arm: str, seed: int, path: Path) -> "Outcome":
@@ -51,6 +53,7 @@ class Outcome:
             run.info.failure,
             _pace(run.samples),
             run.info.memory,
+            not any(at.endswith(NOT_MET) for at in run.info.swaps),
         )
 
     @property

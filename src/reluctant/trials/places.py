@@ -21,6 +21,12 @@ def replaced(run: Run, sites: Sequence[str] = ()) -> tuple[str, ...]:
     names = {at.index: at.name for at in run.functions}
     known = {at.name: names[at.function] for at in run.sites}
     if sites:
+        numbered = [at for at in sites if "#" in at]
+        if numbered:
+            raise WrongArgument(
+                f"Calls in one module, as {numbered[0]}, cannot be told apart while it runs.",
+                "Name the module and the function alone, and all such calls of it are meant.",
+            )
         missing = [at for at in sites if at not in known]
         if missing:
             there = ", ".join(list(known)[:12]) or "none"
