@@ -132,6 +132,9 @@ def test_swapped_at_some_sites_alone(tmp_path: Path, name: str) -> None:
         "3.act:relu": "relu",
         f"3:{name}": name,
     }
+    assert run.info.swaps == (
+        f"{name} instead of relu in the call at 2.act:relu, the call at 3:relu",
+    )
     trained = torch.load(tmp_path / "trained.pt")
     assert trained == len(torch.load(tmp_path / "weights.pt"))
     assert trained == 12 + 2 * (name == "prelu")

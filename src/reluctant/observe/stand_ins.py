@@ -98,15 +98,16 @@ def _replace_function(path: str, stand_in: StandIn, chosen: "_Chosen | None") ->
     call, original = _call(stand_in), getattr(home, name)
 
     def replaced(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
-        if chosen is not None and not chosen.holds(sys._getframe()):
+        site = "" if chosen is None else chosen.site(sys._getframe())
+        if site is None:
             given = {"inplace": True, **kwargs} if inplace else kwargs
             untouched: Tensor = original(input, *args, **given)
             return untouched
         # F.relu(x, True): whatever the parameters before it are, `inplace` is a boolean.
         if not (inplace or name.endswith("_") or any(value is True for value in args)):
-            return call(input)
+            return call(input, site)
         # What the backward pass may keep is a copy, and not what is about to be overwritten.
-        return input.copy_(call(input.clone()))
+        return input.copy_(call(input.clone(), site))
 
     if chosen is not None:
         # Within torch's own, this is what its name now means.
@@ -115,16 +116,16 @@ def _replace_function(path: str, stand_in: StandIn, chosen: "_Chosen | None") ->
     setattr(home, name, replaced)
 
 
-def _call(stand_in: StandIn) -> Callable[[Tensor], Tensor]:
+def _call(stand_in: StandIn) -> Callable[[Tensor, str], Tensor]:
     new = stand_in.new
     function = functional.function(new.of.name)
     learnt = _Learnt(new) if new.learns else None
 
-    def call(input: Tensor) -> Tensor:
+    def call(input: Tensor, site: str) -> Tensor:
         if torch.compiler.is_compiling():
             return function(input, *new.values)
         place, owner = _place(sys._getframe())
-        stand_in.calls[place] = None
+        stand_in.calls[site or place or type(owner).__name__] = None
         if learnt is None:
             return function(input, *new.values)
         return function(input, learnt.parameter(owner, place, input))
@@ -149,21 +150,23 @@ class _Chosen:
     """The sites of one function that were asked for, as `features.3:relu`."""
 
     def __init__(self, function: str, sites: tuple[str, ...]) -> None:
+        self._function = function
         self._paths = {
             path for path, _, name in (at.rpartition(":") for at in sites) if name == function
         }
         self._known: WeakKeyDictionary[nn.Module, dict[nn.Module, str]] = WeakKeyDictionary()
 
-    def holds(self, frame: FrameType | None) -> bool:
-        """Whether the call that is made from this frame is at one of them."""
+    def site(self, frame: FrameType | None) -> str | None:
+        """That at which the call is made from this frame; None if it is not one of them."""
         if torch.compiler.is_compiling():
-            return False
+            return None
         within: list[nn.Module] = []
         while frame is not None:
             if frame.f_code is _CALL_IMPL:
                 within.append(frame.f_locals["self"])
             frame = frame.f_back
-        return bool(within) and self._path(within[-1], within[0]) in self._paths
+        path = self._path(within[-1], within[0]) if within else None
+        return f"{path}:{self._function}" if path in self._paths else None
 
     def _path(self, root: nn.Module, module: nn.Module) -> str | None:
         known = self._known.get(root, {})

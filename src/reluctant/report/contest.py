@@ -61,7 +61,7 @@ def _costs(contest: Contest) -> Table:
     for at in contest.entrants:
         table.add_row(
             at.name,
-            *[f"× {at.factor:.2g}"] * tuned,
+            *[f"{at.factor:.2g} times"] * tuned,
             "" if at.pace is None else f"{number(1000 * at.pace)} ms",
             "" if at.memory is None else f"{at.memory / 1e6:,.0f} MB",
             "" if at.dead is None else f"{at.dead:,.0f}",

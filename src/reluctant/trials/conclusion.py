@@ -95,7 +95,8 @@ def _median(values: list[float | None] | list[int | None]) -> float | None:
 
 def _effect(differences: list[float]) -> float | None:
     """Hedges 1981 (J. Educ. Stat. 6, 107), with the approximation of its equation 6e."""
-    if len(differences) < 2 or not (spread := stdev(differences)):
+    # Of two, the estimate has no mean.
+    if len(differences) < 3 or not (spread := stdev(differences)):
         return None
     freedom = len(differences) - 1
     return fmean(differences) / spread * (1 - 3 / (4 * freedom - 1))

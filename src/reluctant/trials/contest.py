@@ -89,6 +89,7 @@ class ContestRunner:
     late: bool = False
     _began: float = field(default_factory=perf_counter)
     _begun: set[tuple[str, int]] = field(default_factory=set)
+    _tried: list[Entry] = field(default_factory=list)
     _figures: dict[Path, Figure | None] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -173,8 +174,8 @@ class ContestRunner:
     def _tune(self) -> None:
         """Give each its own learning rate: the best of a few, with seeds that the race has not."""
         seeds = range(self.all_seeds.stop, self.all_seeds.stop + TUNING)
-        tried = [
-            Entry(f"{entry.name} at {factor:.2g}", (*entry.options, "--rate", repr(factor)))
+        tried = self._tried = [
+            Entry(f"{entry.name} at {factor:.2g} lr", (*entry.options, "--rate", repr(factor)))
             for entry in (self.baseline, *self.candidates)
             for factor in FACTORS
         ]
@@ -280,6 +281,7 @@ class ContestRunner:
             for entry in (self.baseline, *racing)
             for seed in self.all_seeds
         )
+        runs += sum(TUNING - len(entry.attempts) for entry in self._tried)
         left = usual * runs / self.jobs
         if self.budget is not None:
             left = min(left, max(0.0, self.budget - (perf_counter() - self._began)))
