@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 from reluctant.errors import ReluctantError
 from reluctant.trials import events
@@ -15,6 +16,9 @@ from reluctant.trials.plan import Plan, place, said
 from reluctant.trials.processes import Ending, Processes
 
 _TAIL = 12
+
+# One at a time: what a diagnosis does to warnings is for all threads.
+_reading = Lock()
 
 # What torch, CUDA and python say where memory is short.
 _NO_MEMORY = ("out of memory", "MemoryError", "can't allocate memory", "not enough memory")
@@ -53,7 +57,7 @@ class Attempt:
     @cached_property
     def outcome(self) -> Outcome | None:
         """What its record tells; None if that cannot be read."""
-        with suppress(ReluctantError):
+        with suppress(ReluctantError), _reading:
             return Outcome.of(self.arm, self.seed, self.path)
         return None
 

@@ -8,7 +8,8 @@ from statistics import fmean, median, stdev
 from reluctant.errors import NothingCompared
 from reluctant.record.comparison import Candidate, Comparison
 from reluctant.record.contest import Contest, Entrant
-from reluctant.trials.contest import ContestRunner, Entry
+from reluctant.trials.contest import ContestRunner
+from reluctant.trials.standing import Entry, Standing
 from reluctant.words import plural
 
 
@@ -18,26 +19,27 @@ def conclusion(runner: ContestRunner) -> Contest:
     Raises:
         NothingCompared: no candidate was to be compared, or none has a pair of runs.
     """
-    if not runner.candidates:
+    standing = runner.standing
+    if not standing.candidates:
         raise NothingCompared(
             f"{', '.join(runner.same)} is what the script has, so there is nothing to compare.",
             "Name other functions with --activations: `reluctant functions` lists them.",
         )
-    metric, plan = runner.metric, runner.attempts.plan
-    found = {at.name: runner.pairs(at) for at in runner.candidates}
+    metric, plan = standing.metric, runner.attempts.plan
+    found = {at.name: standing.pairs(at) for at in standing.candidates}
     reached = max(len(differences) for differences, _ in found.values())
     if not reached or metric is None:
         raise NothingCompared(
             "No pair of runs came to its end, so there is nothing to compare.",
             f"What they said is in {runner.attempts.home}, in one .txt a run.",
         )
-    entries = (runner.baseline, *runner.candidates)
+    entries = standing.entries
     comparison = Comparison(
         metric.name,
         metric.direction,
-        runner.baseline.name,
-        _mean(runner, runner.baseline),
-        tuple(_candidate(runner, at, *found[at.name], reached) for at in runner.candidates),
+        standing.baseline.name,
+        _mean(standing, standing.baseline),
+        tuple(_candidate(standing, at, *found[at.name], reached) for at in standing.candidates),
     )
     return Contest(
         plan.script,
@@ -48,7 +50,7 @@ def conclusion(runner: ContestRunner) -> Contest:
         metric.said,
         runner.replaced,
         runner.same,
-        runner.seeds,
+        len(runner.seeds),
         reached,
         tuple(_entrant(at, found.get(at.name, ([], []))[0]) for at in entries),
         tuple(_limits(runner, reached)),
@@ -56,13 +58,13 @@ def conclusion(runner: ContestRunner) -> Contest:
     )
 
 
-def _mean(runner: ContestRunner, entry: Entry) -> float | None:
-    known = [at for at in runner.values(entry) if at is not None and isfinite(at)]
+def _mean(standing: Standing, entry: Entry) -> float | None:
+    known = [at for at in standing.values(entry) if at is not None and isfinite(at)]
     return fmean(known) if known else None
 
 
 def _candidate(
-    runner: ContestRunner,
+    standing: Standing,
     entry: Entry,
     differences: list[float],
     values: list[float],
@@ -71,7 +73,7 @@ def _candidate(
     # Whoever has not been stopped has got all the seeds that there were.
     last = entry.stopped is None
     mean = fmean(values) if values else None
-    return runner.race.judge(entry.name, differences, mean, last, reached)
+    return standing.race.judge(entry.name, differences, mean, last, reached)
 
 
 def _entrant(entry: Entry, differences: list[float]) -> Entrant:
@@ -105,14 +107,14 @@ def _effect(differences: list[float]) -> float | None:
 def _limits(runner: ContestRunner, reached: int) -> Iterator[str]:
     if runner.late:
         yield (
-            f"The time ran out after {plural(reached, 'seed')} of {runner.seeds}. What is said is "
-            "the last word: more seeds in this folder would be a second chance to be wrong."
+            f"The time ran out after {plural(reached, 'seed')} of {len(runner.seeds)}. This is the "
+            "last word: more seeds in this folder would be a second chance to be wrong."
         )
-    for entry, attempt, why in runner.failed():
+    for entry, attempt, why in runner.standing.failed():
         file = Path(f"{attempt.path}.txt")
         yield f"{entry.name} with seed {attempt.seed} {why}, and is left out: {file}"
-    for entry in (runner.baseline, *runner.candidates):
-        lost = sum(at is not None and not isfinite(at) for at in runner.values(entry))
+    for entry in runner.standing.entries:
+        lost = sum(at is not None and not isfinite(at) for at in runner.standing.values(entry))
         if lost:
             yield (
                 f"{plural(lost, 'run')} of {entry.name} came to a number that is not finite, which "
