@@ -18,9 +18,8 @@ BUDGET = 0.05
 
 _PLAN = "trial.json"
 
-# Held open for as long as this process lives: two that run in one folder would each remove what
-# the other has begun.
-_LOCK = ".lock"
+# Plans, held open and locked for as long as this process lives: two that run in one folder would
+# each remove what the other has begun.
 _held: list[IO[str]] = []
 
 
@@ -59,23 +58,22 @@ class Plan:
         Raises:
             OtherTrial: those that are there are of another, or are being made.
         """
-        lock = (home / _LOCK).open("w")
+        content = {"schema": 1, **asdict(self), "digest": self._digest, **more}
+        file = (home / _PLAN).open("a+", encoding="utf-8")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise OtherTrial.running(home) from None
-        _held.append(lock)
-        content = json.loads(
-            json.dumps({"schema": 1, **asdict(self), "digest": self._digest, **more})
-        )
-        if not (home / _PLAN).exists():
-            (home / _PLAN).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        _held.append(file)
+        file.seek(0)
+        known = file.read()
+        if not known:
+            file.write(json.dumps(content, indent=2) + "\n")
+            file.flush()
             return
-        try:
-            if json.loads((home / _PLAN).read_text("utf-8")) == content:
+        with suppress(ValueError):
+            if json.loads(known) == json.loads(json.dumps(content)):
                 return
-        except ValueError:
-            pass
         raise OtherTrial.at(home)
 
     @property
