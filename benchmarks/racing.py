@@ -1,10 +1,10 @@
 """Whether a race of candidates is as honest, and as sharp, as it says: by simulation.
 
-    python -m benchmarks.racing [--replays 2000]
+    python -m benchmarks.racing [--replays 2000] [--seeds 20]
 
-Each replay is a comparison of 8 candidates with up to 20 seeds, by the very rules of
-`reluctant compare`. Paired differences spread by 0.29, half of their variance the baseline's. In an
-A/A replay no candidate differs from the baseline; in the others one is better by 0.25.
+Each replay is a comparison of 8 candidates, by the very rules of `reluctant compare`. Paired
+differences spread by 0.29, half of their variance the baseline's. In an A/A replay no candidate
+differs from the baseline; in the others one is better by 0.25.
 """
 
 from argparse import ArgumentParser
@@ -94,15 +94,17 @@ def noises(generator: np.random.Generator) -> dict[str, Noise]:
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--replays", type=int, default=2000)
-    n = parser.parse_args().replays
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    args = parser.parse_args()
+    n = args.replays
     generator = np.random.default_rng(0)
-    print(f"{CANDIDATES} candidates, up to {SEEDS} seeds, n = {n} replays a line\n")
+    print(f"{CANDIDATES} candidates, up to {args.seeds} seeds, n = {n} replays a line\n")
     print("| noise | gain of one | found | false winners | all intervals hold | seeds | bias |")
     print("|---|---|---|---|---|---|---|")
     for name, noise in noises(generator).items():
         for gain in (0.0, GAIN):
             gains = (gain, *[0.0] * (CANDIDATES - 1))
-            done = [replay(noise, gains) for _ in range(n)]
+            done = [replay(noise, gains, args.seeds) for _ in range(n)]
             found = f"{fmean(at.found for at in done):.1%}" if gain else ""
             print(
                 f"| {name} | {gain} | {found} | {fmean(at.false for at in done):.1%} "

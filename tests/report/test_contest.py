@@ -35,10 +35,10 @@ CONTEST = Contest(
     9,
     9,
     (
-        Entrant("baseline", 9, None, 0.0012, 300e6, 12.0),
+        Entrant("baseline", 9, None, 0.0012, 300e6, 12.0, 4.0),
         Entrant("prelu", 9, 1.2, 0.0015, 310e6, None),
-        Entrant("silu", 9, 0.1, 0.0014, 310e6, 0.0),
-        Entrant("tanh", 4, -3.0, 0.0013, None, None, 1.0, "stopped after 4 seeds, early"),
+        Entrant("silu", 9, 0.1, 0.0014, 310e6, 0.0, 8.0),
+        Entrant("tanh", 4, -3.0, 0.0013, None, None, None, 1.0, "stopped after 4 seeds, early"),
     ),
     ("Something is missing.",),
     {"baseline": ("/runs/contest/baseline-0",)},
@@ -65,11 +65,11 @@ reluctant  compare  train.py --lr 1
   silu          9     0.905  0.005, -0.02 to 0.06       no difference shown
   tanh          4       0.8  -0.1, -0.3 to -0.05        worse
 
-  function  a step  memory  dead units  effect size
-  baseline  1.2 ms  300 MB          12
-  prelu     1.5 ms  310 MB                      1.2
-  silu      1.4 ms  310 MB           0          0.1
-  tanh      1.3 ms                               -3
+  function  a step  memory     kept  dead units  effect size
+  baseline  1.2 ms  300 MB  4 bytes          12
+  prelu     1.5 ms  310 MB                               1.2
+  silu      1.4 ms  310 MB  8 bytes           0          0.1
+  tanh      1.3 ms                                        -3
 
   relu is what the script has: that is the baseline.
   prelu is better than the script as it stands: accuracy 0.03, 0.01 to 0.06.

@@ -50,6 +50,7 @@ def test_what_was_shown_and_what_it_cost(runner: ContestRunner) -> None:
     assert (found.seeds, found.reached, found.same, found.limits) == (6, 6, ("relu",), ())
     entrant = found.entrant("elu")
     assert (entrant.runs, entrant.pace, entrant.memory, entrant.dead) == (6, 0.01, 1002.5, 2.5)
+    assert (found.entrant("baseline").kept, entrant.kept) == (4, 4), "from its output"
     assert entrant.effect == pytest.approx(-0.275 / 0.018708 * (1 - 3 / 19), rel=1e-3)
     assert found.comparison.baseline_mean == pytest.approx(1.0)
 

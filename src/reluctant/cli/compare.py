@@ -52,7 +52,7 @@ class _Time(click.ParamType[float]):
     help="The functions to try in the rectifiers' place, as relu,prelu,leaky_relu:0.1.",
 )
 @click.option(
-    "--seeds", type=click.IntRange(2), default=10, show_default=True, help="How many at most."
+    "--seeds", type=click.IntRange(2), default=20, show_default=True, help="How many at most."
 )
 @click.option(
     "--seed",

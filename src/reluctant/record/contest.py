@@ -15,7 +15,8 @@ class Entrant:
 
     `effect` is Hedges' g of the paired differences: their mean in standard deviations, freed of its
     bias in few pairs. `pace` is seconds a step, `memory` bytes at most, `dead` units at the end:
-    medians over its runs. `factor` is what its learning rates were multiplied by. `stopped` says
+    medians over its runs. `kept` is how many bytes are kept for the backward pass, an element of
+    its input in float32. `factor` is what its learning rates were multiplied by. `stopped` says
     why it got no more seeds, a phrase.
     """
 
@@ -25,6 +26,7 @@ class Entrant:
     pace: float | None
     memory: float | None
     dead: float | None
+    kept: float | None = None
     factor: float = 1.0
     stopped: str | None = None
 

@@ -56,14 +56,15 @@ def _table(contest: Contest) -> Table:
 
 def _costs(contest: Contest) -> Table:
     tuned = any(at.factor != 1 for at in contest.entrants)
-    titles = ("a step", "memory", "dead units", "effect size")
-    table = _columns(4 + tuned, "function", *["learning rate"] * tuned, *titles)
+    titles = ("a step", "memory", "kept", "dead units", "effect size")
+    table = _columns(5 + tuned, "function", *["learning rate"] * tuned, *titles)
     for at in contest.entrants:
         table.add_row(
             at.name,
             *[f"{at.factor:.2g} times"] * tuned,
             "" if at.pace is None else f"{number(1000 * at.pace)} ms",
             "" if at.memory is None else f"{at.memory / 1e6:,.0f} MB",
+            "" if at.kept is None else f"{at.kept:.3g} bytes",
             "" if at.dead is None else f"{at.dead:,.0f}",
             _figure(at.effect),
         )
@@ -147,6 +148,7 @@ def dumps(contest: Contest) -> str:
                 "effect": at.effect,
                 "step_seconds": at.pace,
                 "memory_bytes": at.memory,
+                "kept_bytes_per_element": at.kept,
                 "dead_units": at.dead,
                 "rate_factor": at.factor,
                 "stopped": at.stopped,

@@ -1,13 +1,15 @@
 """What a contest came to, from its runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, median, stdev
 
 from reluctant.errors import NothingCompared
+from reluctant.facts import kept_by_torch, kept_bytes
 from reluctant.record.comparison import Candidate, Comparison
 from reluctant.record.contest import Contest, Entrant
+from reluctant.swapping import elementwise, replacement
 from reluctant.trials.contest import ContestRunner
 from reluctant.trials.standing import Entry, Standing
 from reluctant.words import plural
@@ -52,7 +54,13 @@ def conclusion(runner: ContestRunner) -> Contest:
         runner.same,
         len(runner.seeds),
         reached,
-        tuple(_entrant(at, found.get(at.name, ([], []))[0]) for at in entries),
+        (
+            _entrant(standing.baseline, [], _kept_by(runner.replaced)),
+            *(
+                _entrant(at, found[at.name][0], kept_bytes(replacement(at.name).of)["default"])
+                for at in standing.candidates
+            ),
+        ),
         tuple(_limits(runner, reached)),
         {at.name: tuple(str(one.path) for _, one in sorted(at.attempts.items())) for at in entries},
     )
@@ -76,7 +84,7 @@ def _candidate(
     return standing.race.judge(entry.name, differences, mean, last, reached)
 
 
-def _entrant(entry: Entry, differences: list[float]) -> Entrant:
+def _entrant(entry: Entry, differences: list[float], kept: float | None) -> Entrant:
     outcomes = [at.outcome for at in entry.attempts.values() if at.failure is None and at.outcome]
     return Entrant(
         entry.name,
@@ -85,9 +93,16 @@ def _entrant(entry: Entry, differences: list[float]) -> Entrant:
         _median([at.pace for at in outcomes]),
         _median([at.memory for at in outcomes]),
         _median([at.dead for at in outcomes]),
+        kept,
         entry.factor,
         entry.stopped,
     )
+
+
+def _kept_by(names: Sequence[str]) -> float | None:
+    """By the script's own functions, where that is one number."""
+    found = {kept_by_torch(elementwise(name)) for name in names}
+    return found.pop() if len(found) == 1 else None
 
 
 def _median(values: list[float | None] | list[int | None]) -> float | None:

@@ -125,6 +125,8 @@ class ContestRunner:
         self.standing.candidates = [Entry(at.name, (*at.options, *where)) for at in differ]
 
     def _find_out_a_fixed_seed(self) -> None:
+        if not self.standing.candidates:
+            return
         pair = [self._attempt(self.standing.baseline, seed) for seed in self.seeds[:2]]
         first, second = pair[0], pair[-1]
         if first is None or second is None or first.outcome is None or second.outcome is None:
