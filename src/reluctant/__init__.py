@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from reluctant.monitor import heal as heal
     from reluctant.monitor import watch as watch
     from reluctant.pruning import prune as prune
+    from reluctant.record.logged import log as log
+    from reluctant.record.logged import logged as logged
     from reluctant.record.reader import load as load
     from reluctant.record.run import Run as Run
     from reluctant.swapping import swap as swap
@@ -30,6 +32,8 @@ _HOME = {
     "register": "reluctant.activations.register",
     "swap": "reluctant.swapping",
     "watch": "reluctant.monitor",
+    "log": "reluctant.record.logged",
+    "logged": "reluctant.record.logged",
     "load": "reluctant.record.reader",
     "Run": "reluctant.record.run",
 }
@@ -44,6 +48,8 @@ __all__ = [
     "heal",
     "initialize",
     "load",
+    "log",
+    "logged",
     "lr_range",
     "prune",
     "register",

@@ -86,6 +86,56 @@ class OtherTrial(ReluctantError):
             "Choose another folder with --out DIR.",
         )
 
+    @classmethod
+    def running(cls, path: Path) -> "OtherTrial":
+        """At `path` another process is at work."""
+        return cls(
+            f"Another process runs a trial in {path}.",
+            "Wait for its end, or choose another folder with --out DIR.",
+        )
+
+
+class FixedSeed(ReluctantError):
+    """A script that does the same with every seed that it is given."""
+
+    slug = "fixed-seed"
+
+
+class ScriptFails(ReluctantError):
+    """A script that fails as it stands."""
+
+    slug = "script-fails"
+
+
+class NoMetric(ReluctantError):
+    """A run without the number that runs are to be compared by."""
+
+    slug = "no-metric"
+
+    @classmethod
+    def like(cls, text: str, known: list[str], tail: str) -> "NoMetric":
+        """None as `text` says; there are `known`, and the output ends with `tail`."""
+        there = f"It logged {', '.join(known)}." if known else "It logged nothing by a name."
+        return cls(
+            f"The script ran to its end, and no {text!r} was found. {there} Its output ended:\n"
+            + _quoted(tail),
+            "Give --metric a pattern that matches there, with the number as its group, as "
+            "'accuracy (.*)'; or a name that the script logs.",
+        )
+
+    @classmethod
+    def at_all(cls, tail: str) -> "NoMetric":
+        """Not even a training loss; the output ends with `tail`."""
+        return cls(
+            "The script ran to its end, and no training loss was seen. Its output ended:\n"
+            + _quoted(tail),
+            "Say how to read its own metric, as --metric 'accuracy (.*)'.",
+        )
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines()) or "    (there was none)"
+
 
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""

@@ -1,5 +1,7 @@
 """What there is to say of a function, as plain data: for the table, the pages and programs."""
 
+from collections.abc import Callable
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -78,6 +80,14 @@ def kept_bytes(of: Activation | Shaped) -> dict[str, float]:
     return {way: _kept(of, lean) for way, lean in ways.items()}
 
 
+def kept_by_torch(of: Activation) -> float | None:
+    """The same of torch's own function; None where it has none, or one that learns or draws."""
+    homes = (path.rpartition(".") for path in of.calls)
+    names = [name for home, _, name in homes if home == "nn.functional" and not name.endswith("_")]
+    call = getattr(nn.functional, names[0], None) if names else None
+    return None if call is None or of.trainable or of.drawn else _measured(call)
+
+
 def _kept(of: Activation | Shaped, lean: functional.Lean) -> float:
     call = functional.function(of.name)
     arguments: dict[str, Any] = {"lean": lean}
@@ -89,6 +99,10 @@ def _kept(of: Activation | Shaped, lean: functional.Lean) -> float:
         for name in of.trainable:
             value = nn.Parameter(torch.tensor([of.parameters[name]]))
             arguments["weight" if of.name == "prelu" else name] = value
+    return _measured(partial(call, **arguments))
+
+
+def _measured(call: Callable[[Tensor], Tensor]) -> float:
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -98,7 +112,7 @@ def _kept(of: Activation | Shaped, lean: functional.Lean) -> float:
     x, before = torch.ones(_ROWS, 1), torch.ones(_WIDTH, 1, requires_grad=True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         z = nn.functional.linear(x, before)
-        y = call(z, **arguments)
+        y = call(z)
         after = torch.ones(1, y.shape[-1], requires_grad=True)
         nn.functional.linear(y, after)
     for known in (x, before, after):

@@ -25,7 +25,7 @@ from reluctant.remedy.snapshot import Snapshot
 from reluctant.remedy.throttle import THROTTLE
 from reluctant.report import bar, sweep, terminal
 from reluctant.trials import ladder
-from reluctant.trials.attempt import attempt
+from reluctant.trials.short import attempt
 from reluctant.trials.tried import FEWEST, Tried
 from reluctant.words import number
 

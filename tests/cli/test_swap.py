@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from tests.commands import python, reluctant
+
+from reluctant import load
 
 SCRIPT = """
 import sys
@@ -110,3 +113,49 @@ def test_what_cannot_be_swapped_ends_the_run_at_once(
     assert (done.code, done.out) == (2, "")
     assert all(word in done.err for word in words), done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["silu", "prelu"])
+def test_swapped_at_some_sites_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / "net.py").write_text(SCRIPT)
+    sites = ("--at", "2.act:relu", "--at", "3:relu")
+    swap = ("--swap", f"relu={name}", *sites)
+    done = reluctant("run", "-q", "--out", "run", *swap, "net.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    run = load(tmp_path / "run")
+    functions = {at.name: run.functions[at.function].name for at in run.sites}
+    assert functions == {
+        "1:relu": "relu",
+        f"2.act:{name}": name,
+        "2:relu": "relu",
+        "3.act:relu": "relu",
+        f"3:{name}": name,
+    }
+    assert run.info.swaps == (
+        f"{name} instead of relu in the call at 2.act:relu, the call at 3:relu",
+    )
+    trained = torch.load(tmp_path / "trained.pt")
+    assert trained == len(torch.load(tmp_path / "weights.pt"))
+    assert trained == 12 + 2 * (name == "prelu")
+
+
+@pytest.mark.slow
+def test_a_site_that_is_not_there_is_said(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SCRIPT)
+    swap = ("--swap", "relu=silu", "--at", "9:relu")
+    done = reluctant("run", *swap, "net.py", cwd=tmp_path)
+    assert done.code == 0
+    assert "silu instead of relu in nothing: no such function was met" in done.err
+    done = reluctant("run", "--at", "9:relu", "net.py", cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "--at says where --swap is to be" in done.err
+
+
+@pytest.mark.slow
+def test_steps_at_a_multiple_of_their_rate(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SCRIPT)
+    (tmp_path / "half.py").write_text(SCRIPT.replace("1e-2", "5e-3"))
+    done = reluctant("run", "-q", "--pace", "0.5", "net.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out == python("half.py", cwd=tmp_path).out

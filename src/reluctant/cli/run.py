@@ -82,6 +82,13 @@ class _Run(click.Command):
     help="Set the weights of each model, before it trains, for the functions that it uses.",
 )
 @click.option(
+    "--at",
+    "sites",
+    multiple=True,
+    metavar="SITE",
+    help="Swap at this site alone, as features.3:relu; may be given several times.",
+)
+@click.option(
     "--heal",
     metavar="[=REMEDY,...]",
     help="Treat what is found while the script runs, by all remedies or by these alone; "
@@ -95,7 +102,10 @@ class _Run(click.Command):
     help="Do to no purpose what was done in the treated run of this record.",
 )
 @click.option(
-    "--pace", type=float, hidden=True, help="Step at so many times the script's own rates."
+    "--pace",
+    type=click.FloatRange(0, min_open=True),
+    hidden=True,
+    help="Step at so many times the script's own rates.",
 )
 @click.option(
     "--until", type=click.IntRange(1), hidden=True, help="End the script after so many steps."
@@ -115,6 +125,7 @@ def run(
     observe: str,
     swaps: tuple[str, ...],
     init: str | None,
+    sites: tuple[str, ...],
     heal: str | None,
     treated: Path | None,
     pace: float | None,
@@ -136,14 +147,19 @@ def run(
             "Processes that train together have different data: choose another scheme.",
             param_hint="--init",
         )
+    if sites and not swaps:
+        raise click.UsageError("--at says where --swap is to be, and there is none.")
     if heal is not None and treated is not None:
         raise click.UsageError("A run is treated or has a placebo.")
+    if parent is not None:
+        # Nobody would read its record, and the next to be started would make it anew.
+        launch.end_with_parent()
     remedies = None if heal is None else _remedies(heal)
     if budget is None:
         budget = 0.01 if heal is None else 0.05
     session: Session | Launcher
     if launches(script, module):
-        ours = tuple(_ours(seed, budget, every, observe, swaps, init, heal))
+        ours = tuple(_ours(seed, budget, every, observe, swaps, init, sites, heal))
         session = Launcher(script, module, args, out, ours)
         program = session.program
     else:
@@ -158,6 +174,7 @@ def run(
             every=every,
             swaps=swaps,
             init=init,
+            sites=sites,
             activations=observe == "all",
             attend=_attendant(remedies, treated, seed or 0) if pace is None else _paced(pace),
             until=until,
@@ -231,6 +248,7 @@ def _ours(
     observe: str,
     swaps: tuple[str, ...],
     init: str | None,
+    sites: tuple[str, ...],
     heal: str | None,
 ) -> Iterator[str]:
     """The options with which a launcher's processes are to be observed."""
@@ -241,6 +259,8 @@ def _ours(
             yield from (option, str(value))
     for swap in swaps:
         yield from ("--swap", swap)
+    for site in sites:
+        yield from ("--at", site)
     if heal is not None:
         yield f"--heal={heal}"
 

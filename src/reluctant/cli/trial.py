@@ -85,6 +85,7 @@ def trial(
     if not module:
         launch.script(script, args)  # found out now, and not in every run
     from reluctant.report import terminal, trials
+    from reluctant.trials.metric import called
     from reluctant.trials.plan import Plan
     from reluctant.trials.reading import Reading
     from reluctant.trials.runner import Runner
@@ -95,7 +96,7 @@ def trial(
         runner.run()
     except KeyboardInterrupt:
         _interrupted(runner)
-    own = None if pattern is None else (_name(pattern), pattern, better)
+    own = None if pattern is None else (called(pattern), pattern, better)
     found = Reading(runner, own).trial()
     if form == "json":
         click.echo(trials.dumps(found))
@@ -114,14 +115,6 @@ def _pattern(text: str) -> "re.Pattern[str]":
     if pattern.groups != 1:
         raise click.BadParameter(f"{text!r} needs one group: the number.", param_hint="--metric")
     return pattern
-
-
-def _name(pattern: "re.Pattern[str]") -> str:
-    """The name of its group, or else the words before it."""
-    if pattern.groupindex:
-        return next(iter(pattern.groupindex))
-    words = re.match(r"[\w -]*\w", pattern.pattern)
-    return words[0] if words else "metric"
 
 
 def _told(most: int) -> Callable[[str], None]:

@@ -3,10 +3,13 @@
 The ways of `python SCRIPT` and `python -m MODULE` were read off CPython's `runpy`.
 """
 
+import ctypes
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import SourceFileLoader
@@ -19,6 +22,8 @@ from reluctant.errors import ScriptNotFound
 
 # What `python -m` and `python FOLDER` call; its frames belong to the traceback of what fails.
 _RUN_AS_MAIN = runpy._run_module_as_main  # type: ignore[attr-defined]
+
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 _PACKAGE = str(Path(__file__).parents[1])
 
@@ -63,6 +68,13 @@ class Program:
         # Only now, out of the handler: an excepthook that fails has no context in python either.
         _report(raised)
         return Outcome(1, interrupted=isinstance(raised, KeyboardInterrupt))
+
+
+def end_with_parent() -> None:
+    """Have the system end this process at once when the one that started it is gone (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def script(path: str, arguments: Sequence[str]) -> Program:

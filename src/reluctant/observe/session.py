@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 from reluctant import __version__
 from reluctant.errors import FolderNotWritable, RecordNotWritten, ReluctantError
-from reluctant.observe import guard, ranks
+from reluctant.observe import guard, memory, ranks
 from reluctant.observe.imports import after_import
 from reluctant.observe.schedule import Schedule
-from reluctant.record import folder, schema
+from reluctant.record import folder, logged, schema
 from reluctant.record.info import RunInfo
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Session:
         every: observe every so many steps, whatever it costs.
         swaps: functions to put in others' place, as `relu=leaky_relu:0.1`.
         init: the scheme by which weights are set before models train; None to leave them.
+        sites: where they are put, as `features.3:relu`; none for wherever they stand.
         activations: whether to look at activations, and not at parameters alone.
         scope: what is looked at; None for everything that trains.
         tell: called with each sample once it is written.
@@ -75,6 +76,7 @@ class Session:
         every: int | None = None,
         swaps: tuple[str, ...] = (),
         init: str | None = None,
+        sites: tuple[str, ...] = (),
         activations: bool = True,
         scope: "Scope | None" = None,
         tell: "Callable[[Observation], None] | None" = None,
@@ -94,7 +96,7 @@ class Session:
         self._pid = os.getpid()
         self._observer: Observer | None = None
         self._failure: str | None = None
-        self._swaps = swaps
+        self._swaps, self._sites = swaps, sites
         self._stand_ins: tuple[object, ...] = ()
         self._init = init
         self._beginnings: Beginnings | None = None
@@ -114,6 +116,8 @@ class Session:
             model=type(scope.model).__name__ if scope is not None else None,
         )
         self.path = self._place(out)
+        if self.path is not None and self.rank == 0:
+            logged.begin(self.path)
         if seed is not None:
             _seed(seed)
         if self.path is not None or swaps or init is not None:
@@ -189,7 +193,7 @@ class Session:
         from reluctant.observe import stand_ins
 
         try:
-            self._stand_ins = stand_ins.install(self._swaps)
+            self._stand_ins = stand_ins.install(self._swaps, self._sites)
         except ReluctantError as error:
             # The script has hardly begun, and must not run as if nothing had been asked.
             print(f"reluctant: {error.sentence}\n           {error.way_out}", file=sys.stderr)
@@ -250,6 +254,8 @@ class Session:
         """The script has ended: complete the record, which in a fork is its parent's to do."""
         if not self.here:
             return
+        if self.path is not None:
+            logged.end(self.path)
         observer = self._observer
         if self._beginnings is not None:
             self._beginnings.stop()
@@ -267,6 +273,7 @@ class Session:
             skipped=observer.clock.skipped if observer is not None else None,
             backwards=observer.clock.backwards if observer is not None else None,
             observing_seconds=observer.seconds if observer is not None else None,
+            memory=memory.peak(),
             failure=self._failure or (observer.guard.failure if observer is not None else None),
         )
         if self.path is None:

@@ -19,6 +19,8 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from reluctant import functional
+from reluctant.calls import know
+from reluctant.record.info import NOT_MET
 from reluctant.swapping import Replacement, elementwise, replacement
 
 _CALL_IMPL = nn.Module._call_impl.__code__
@@ -41,12 +43,12 @@ class StandIn:
         shown = list(self.calls)[:6]
         more = len(self.calls) - len(shown)
         places += [f"the call at {at}" for at in shown] + ([f"{more} more calls"] if more else [])
-        where = ", ".join(places) or "nothing: no such function was met"
+        where = ", ".join(places) or NOT_MET
         return f"{self.new} instead of {self.old} in {where}"
 
 
-def install(specifications: tuple[str, ...]) -> tuple[StandIn, ...]:
-    """Replace torch's names, as in `relu=leaky_relu:0.1`.
+def install(specifications: tuple[str, ...], sites: tuple[str, ...] = ()) -> tuple[StandIn, ...]:
+    """Replace torch's names, as in `relu=leaky_relu:0.1`; at these sites, or wherever they stand.
 
     Raises:
         UnknownActivation: a name is none; it names the nearest.
@@ -60,10 +62,12 @@ def install(specifications: tuple[str, ...]) -> tuple[StandIn, ...]:
     for of, after in made:
         stand_in = StandIn(of.name, after)
         stand_ins.append(stand_in)
-        if hasattr(nn, of.module) and of.name != "gelu_tanh":
+        # Where it stands is known when it is called, and not yet when it is made.
+        if not sites and hasattr(nn, of.module) and of.name != "gelu_tanh":
             _replace_class(of.module, stand_in)
+        chosen = _Chosen(of.name, sites) if sites else None
         for path in of.calls:
-            _replace_function(path, stand_in)
+            _replace_function(path, stand_in, chosen)
         # Evaluating, torch's transformer layers fuse what they take for ReLU or GELU.
         torch.backends.mha.set_fastpath_enabled(False)
     return tuple(stand_ins)
@@ -84,36 +88,44 @@ def _replace_class(name: str, stand_in: StandIn) -> None:
             setattr(home, name, made)
 
 
-def _replace_function(path: str, stand_in: StandIn) -> None:
+def _replace_function(path: str, stand_in: StandIn, chosen: "_Chosen | None") -> None:
     *homes, name = path.split(".")
     home: Any = torch
     for part in homes:
         home = getattr(home, part)
     if not hasattr(home, name):
         return
-    call = _call(stand_in)
+    call, original = _call(stand_in), getattr(home, name)
 
     def replaced(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
+        site = "" if chosen is None else chosen.site(sys._getframe())
+        if site is None:
+            given = {"inplace": True, **kwargs} if inplace else kwargs
+            untouched: Tensor = original(input, *args, **given)
+            return untouched
         # F.relu(x, True): whatever the parameters before it are, `inplace` is a boolean.
         if not (inplace or name.endswith("_") or any(value is True for value in args)):
-            return call(input)
+            return call(input, site)
         # What the backward pass may keep is a copy, and not what is about to be overwritten.
-        return input.copy_(call(input.clone()))
+        return input.copy_(call(input.clone(), site))
 
+    if chosen is not None:
+        # Within torch's own, this is what its name now means.
+        know(replaced, elementwise(stand_in.old))
     replaced.__name__ = replaced.__qualname__ = name
     setattr(home, name, replaced)
 
 
-def _call(stand_in: StandIn) -> Callable[[Tensor], Tensor]:
+def _call(stand_in: StandIn) -> Callable[[Tensor, str], Tensor]:
     new = stand_in.new
     function = functional.function(new.of.name)
     learnt = _Learnt(new) if new.learns else None
 
-    def call(input: Tensor) -> Tensor:
+    def call(input: Tensor, site: str) -> Tensor:
         if torch.compiler.is_compiling():
             return function(input, *new.values)
         place, owner = _place(sys._getframe())
-        stand_in.calls[place] = None
+        stand_in.calls[site or place or type(owner).__name__] = None
         if learnt is None:
             return function(input, *new.values)
         return function(input, learnt.parameter(owner, place, input))
@@ -132,6 +144,35 @@ def _place(frame: FrameType | None) -> tuple[str, nn.Module | None]:
             place = f"{Path(code.co_filename).name}:{frame.f_lineno}"
         frame = frame.f_back
     return place, None
+
+
+class _Chosen:
+    """The sites of one function that were asked for, as `features.3:relu`."""
+
+    def __init__(self, function: str, sites: tuple[str, ...]) -> None:
+        self._function = function
+        self._paths = {
+            path for path, _, name in (at.rpartition(":") for at in sites) if name == function
+        }
+        self._known: WeakKeyDictionary[nn.Module, dict[nn.Module, str]] = WeakKeyDictionary()
+
+    def site(self, frame: FrameType | None) -> str | None:
+        """That at which the call is made from this frame; None if it is not one of them."""
+        if torch.compiler.is_compiling():
+            return None
+        within: list[nn.Module] = []
+        while frame is not None:
+            if frame.f_code is _CALL_IMPL:
+                within.append(frame.f_locals["self"])
+            frame = frame.f_back
+        path = self._path(within[-1], within[0]) if within else None
+        return f"{path}:{self._function}" if path in self._paths else None
+
+    def _path(self, root: nn.Module, module: nn.Module) -> str | None:
+        known = self._known.get(root, {})
+        if module not in known:
+            known = self._known[root] = {at: name for name, at in root.named_modules()}
+        return known.get(module)
 
 
 class _Learnt:

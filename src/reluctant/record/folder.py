@@ -83,7 +83,7 @@ def _ignore(home: Path) -> None:
 def discard(folder: Path, rank: int = 0) -> None:
     """Remove a rank's part of a run, and the folder unless that holds anything else."""
     parts = [*folder.glob(f"rank-{rank}.*"), *folder.glob(f".rank-{rank}")]
-    for path in parts + [folder / schema.INFO] * (rank == 0):
+    for path in parts + [folder / schema.INFO, folder / schema.LOGGED] * (rank == 0):
         path.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()

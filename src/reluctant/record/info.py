@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# How a sentence in `swaps` ends where nothing was swapped.
+NOT_MET = "nothing: no such function was met"
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -35,5 +38,7 @@ class RunInfo:
     skipped: int | None = None  # steps that a gradient scaler left out
     backwards: int | None = None  # counted only until the first optimizer step
     observing_seconds: float | None = None
+    # The most that it took, in bytes: of the device where that is one of CUDA's, or of the process.
+    memory: int | None = None
     # A sentence if our own observation failed while the script went on.
     failure: str | None = None

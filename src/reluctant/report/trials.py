@@ -19,7 +19,7 @@ from reluctant.words import number, plural
 # Raised when a key changes its meaning or goes away; new keys may come at any time.
 SCHEMA = 1
 
-_STYLE = {"better": "bold green", "worse": "bold red"}
+STYLE = {"better": "bold green", "worse": "bold red"}
 
 
 def verdict(trial: Trial) -> RenderableType:
@@ -52,7 +52,7 @@ def _table(trial: Trial) -> Table:
             _figure(treated.mean),
             _figure(placebo.mean),
             _interval(treated),
-            Text(treated.verdict, _STYLE.get(treated.verdict, "")),
+            Text(treated.verdict, STYLE.get(treated.verdict, "")),
         )
     return table
 

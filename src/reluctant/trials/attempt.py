@@ -1,68 +1,144 @@
-"""One short run of a sweep, read from its record."""
+"""One run of a script as a trial asks for it: what is on disk of it, or else a new process."""
 
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
-import numpy as np
+from reluctant.errors import ReluctantError
+from reluctant.trials import events
+from reluctant.trials.outcome import Outcome
+from reluctant.trials.plan import Plan, place, said
+from reluctant.trials.processes import Ending, Processes
 
-from reluctant.diagnosis.progress import recent, typical
-from reluctant.diagnosis.reading import Reading
-from reluctant.record.reader import load
-from reluctant.record.run import Run
-from reluctant.record.sweep import Attempt
+_TAIL = 12
 
-# A schedule that has raised the rate by more than this since half of the steps raises it on.
-RISEN = 1.1
+# One at a time: what a diagnosis does to warnings is for all threads.
+_reading = Lock()
+
+# What torch, CUDA and python say where memory is short.
+_NO_MEMORY = ("out of memory", "MemoryError", "can't allocate memory", "not enough memory")
 
 
-def attempt(factor: float, seed: int, path: Path, exit_code: int) -> Attempt:
-    """Read the record of a run at `factor` times the script's rates.
+@dataclass(frozen=True)
+class Attempt:
+    """A run that has ended, however; its record is in `path`.
 
-    Raises:
-        RunNotFound, RecordDamaged: there is none that can be read.
+    `scalars` are the last values of what it wrote to TensorBoard, by tag.
     """
-    run = load(path)
-    first, last, noise = _losses(run)
-    reading = Reading(run)
-    with np.errstate(all="ignore"):
-        sites = [at for at in reading.sites if at.function.switches_off and at.function.flat]
-        stuck = [at.stuck for at in sites]
-        silent = [int(at.inputs[at.dead].min()) for at in stuck if at.count]
-        excess = reading.progress.excess
-    rates = [abs(at.rate) for at in run.samples if at.rate is not None]
-    return Attempt(
-        factor,
-        seed,
-        str(path),
-        exit_code,
-        steps=run.info.steps or 0,
-        optimizers=run.samples[-1].optimizers if run.samples else 0,
-        rate=factor * max(rates) if rates else None,
-        rising=bool(rates) and rates[-1] > RISEN * rates[len(rates) // 2],
-        first=first,
-        last=last,
-        noise=noise,
-        constant=None if excess is None else _constant(run),
-        units=sum(at.dead.size for at in stuck),
-        dead=sum(at.count for at in stuck),
-        killed=sum(int((at.dead & ~at.born).sum()) for at in stuck),
-        silent=min(silent, default=None),
-    )
+
+    arm: str
+    seed: int
+    path: Path
+    ending: Ending
+    scalars: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, a phrase; None if it came to its end."""
+        if self.ending.late:
+            return f"was ended after {self.ending.seconds:.0f} s, which is too long"
+        if self.ending.code == 0:
+            if self.outcome is None:
+                return "left a record that cannot be read"
+            return None if self.outcome.swapped else "met no place where it could stand in"
+        if any(words in self.said for words in _NO_MEMORY):
+            return "ran out of memory"
+        if self.ending.code == -9:
+            return "was killed, probably for want of memory"
+        if self.ending.code < 0:
+            return f"was ended by signal {-self.ending.code}"
+        return f"ended with exit code {self.ending.code}"
+
+    @cached_property
+    def outcome(self) -> Outcome | None:
+        """What its record tells; None if that cannot be read."""
+        with suppress(ReluctantError), _reading:
+            return Outcome.of(self.arm, self.seed, self.path)
+        return None
+
+    @cached_property
+    def said(self) -> str:
+        """What it printed."""
+        with suppress(OSError):
+            return said(self.path).read_text("utf-8", errors="replace")
+        return ""
+
+    @property
+    def tail(self) -> str:
+        """The last lines of that; from its traceback on, if there is one."""
+        text = self.said.rstrip()
+        traceback = text.rfind("Traceback (most recent call last)")
+        return text[traceback:] if traceback >= 0 else "\n".join(text.splitlines()[-_TAIL:])
 
 
-def _losses(run: Run) -> tuple[float | None, float | None, float]:
-    """The loss at the start and at the end, and the standard error of what lies between them."""
-    seen = [at for at in run.samples if at.loss is not None]
-    if not seen:
-        return None, None, 0.0
-    losses = np.array([at.loss for at in seen], dtype=np.float64)
-    late = losses[recent(np.array([at.step for at in seen]))]
-    first, last = float(losses[:3].mean()), float(late.mean())
-    if not np.isfinite(late).all() or late.size < 2:
-        return first, last, 0.0
-    spread = float(late.std(ddof=1))
-    return first, last, spread * float(np.sqrt(1 / late.size + 1 / 3))
+@dataclass(frozen=True)
+class Attempts:
+    """Runs of one plan in one folder, where each is kept however it ended."""
+
+    plan: Plan
+    home: Path
+    processes: Processes
+
+    def make(
+        self, arm: str, seed: int, options: Sequence[str] = (), limit: float | None = None
+    ) -> Attempt | None:
+        """The run of this arm with this seed, of now or of before; None if all was stopped.
+
+        Args:
+            arm: a name for the options.
+            seed: the script's.
+            options: of `reluctant run`.
+            limit: seconds after which it is ended.
+        """
+        known = self.known(arm, seed)
+        if known is not None:
+            return known
+        path = place(self.home, arm, seed)
+        shutil.rmtree(path, ignore_errors=True)
+        command = self.plan.command(path, seed, options)
+        ending = self.processes.run(command, said(path), limit)
+        if ending is None:
+            shutil.rmtree(path, ignore_errors=True)
+            said(path).unlink(missing_ok=True)
+            return None
+        attempt = Attempt(arm, seed, path, ending, _scalars(ending))
+        scratch = _note(path).with_suffix(".part")
+        content = {**asdict(ending), "scalars": dict(attempt.scalars)}
+        scratch.write_text(json.dumps(content), "utf-8")
+        scratch.replace(_note(path))
+        return attempt
+
+    def known(self, arm: str, seed: int) -> Attempt | None:
+        """The run if it has ended before, however."""
+        path = place(self.home, arm, seed)
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            content = json.loads(_note(path).read_text("utf-8"))
+            scalars = content.pop("scalars")
+            return Attempt(arm, seed, path, Ending(**content), scalars)
+        return None
+
+    def forget(self, attempt: Attempt) -> None:
+        """Have it made anew when it is asked for again."""
+        _note(attempt.path).unlink(missing_ok=True)
 
 
-def _constant(run: Run) -> float | None:
-    value = typical(run.series.head(run.heads[0].index), "constant")
-    return value if np.isfinite(value) and value > 0 else None
+def _note(path: Path) -> Path:
+    """Where it is kept how a run ended: what has no such note has not."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _scalars(ending: Ending) -> dict[str, float]:
+    """The last value of each tag in the event files that a run left in the current directory."""
+    found: dict[str, tuple[int, float]] = {}
+    # File systems keep time less finely than we do.
+    for file in events.files(Path.cwd(), ending.began - 2, ending.process):
+        with suppress(OSError):
+            for at in events.scalars(file):
+                if at.step >= found.get(at.tag, (at.step, 0.0))[0]:
+                    found[at.tag] = (at.step, at.value)
+    return {tag: value for tag, (_, value) in found.items()}

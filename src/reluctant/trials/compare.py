@@ -5,6 +5,7 @@ told by the differences within pairs, with a ninth of the seeds that unpaired ru
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import atan, cos, inf, pi, sin, sqrt, tan
 from statistics import fmean, stdev
@@ -44,18 +45,7 @@ def compare(
     alike, and one is no better than its partner.
     """
     name, reference = baseline
-    known = [
-        at
-        for values in (reference, *candidates.values(), others)
-        for at in values
-        if at is not None
-    ]
-    finite = [at for at in known if abs(at) <= LARGEST]
-    worst = (max if direction == "low" else min)(finite, default=0.0)
-
-    def told(values: Values) -> list[float | None]:
-        return [at if at is None or abs(at) <= LARGEST else worst for at in values]
-
+    told = Told.of(direction, reference, *candidates.values(), others)
     reference = told(reference)
     return Comparison(
         metric,
@@ -67,6 +57,24 @@ def compare(
             for name, values in candidates.items()
         ),
     )
+
+
+@dataclass(frozen=True)
+class Told:
+    """Takes what is not finite for the worst of all values."""
+
+    worst: float
+
+    @classmethod
+    def of(cls, direction: Direction, *all_values: Values) -> "Told":
+        """With the worst of these."""
+        known = (at for values in all_values for at in values if at is not None)
+        finite = (at for at in known if abs(at) <= LARGEST)
+        return cls((max if direction == "low" else min)(finite, default=0.0))
+
+    def __call__(self, values: Values) -> list[float | None]:
+        """The same values, all finite."""
+        return [at if at is None or abs(at) <= LARGEST else self.worst for at in values]
 
 
 def _candidate(
@@ -82,10 +90,7 @@ def _candidate(
     if difference is None or len(pairs) < 2:
         verdict: Verdict = "no difference shown"
         return Candidate(name, len(pairs), mean, difference, None, None, verdict, None)
-    # What is rounded is wrong by up to half of its last digit, which its spread need not show:
-    # each of a pair by a variance of a twelfth of its square (Sheppard 1898).
-    spread = sqrt(stdev(differences) ** 2 + (resolution**2 / 6 if any(differences) else 0))
-    error, freedom = spread / sqrt(len(pairs)), len(pairs) - 1
+    error, freedom = spread(differences, resolution) / sqrt(len(pairs)), len(pairs) - 1
     reach = quantile((1 + CONFIDENCE) / 2, freedom)
     low, high = difference - reach * error, difference + reach * error
     if low <= 0 <= high:
@@ -94,6 +99,13 @@ def _candidate(
         verdict = "better" if (difference > 0) == (direction == "high") else "worse"
     detectable = (reach + quantile(POWER, freedom)) * error
     return Candidate(name, len(pairs), mean, difference, low, high, verdict, detectable)
+
+
+def spread(differences: Sequence[float], resolution: float) -> float:
+    """The standard deviation of two differences or more, between what is rounded to so much."""
+    # What is rounded is wrong by up to half of its last digit, which its spread need not show:
+    # each of a pair by a variance of a twelfth of its square (Sheppard 1898).
+    return sqrt(stdev(differences) ** 2 + (resolution**2 / 6 if any(differences) else 0))
 
 
 def _mean(values: Values) -> float | None:

@@ -1,13 +1,15 @@
 """One run of a trial, and what came of it."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from reluctant.diagnosis import diagnose
+from reluctant.record.info import NOT_MET
 from reluctant.record.reader import load
-from reluctant.record.run import Intervention
+from reluctant.record.run import Intervention, Sample
 from reluctant.trials.plan import said
 
 # Two runs are the same if all losses are that were seen in both, so many at least. Which steps are
@@ -28,6 +30,9 @@ class Outcome:
     losses: dict[int, float]
     interventions: tuple[Intervention, ...]
     failure: str | None
+    pace: float | None = None  # seconds a step, without what observation took
+    memory: int | None = None  # bytes at most
+    swapped: bool = True  # or it was to be, and nothing was met
 
     @classmethod
     def of(cls, arm: str, seed: int, path: Path) -> "Outcome":
@@ -46,6 +51,9 @@ class Outcome:
             {at.step: at.loss for at in run.samples if at.loss is not None},
             run.interventions,
             run.info.failure,
+            _pace(run.samples),
+            run.info.memory,
+            not any(at.endswith(NOT_MET) for at in run.info.swaps),
         )
 
     @property
@@ -67,3 +75,13 @@ class Outcome:
                 float(match[1])
                 return match[1]
         return None
+
+
+def _pace(samples: Sequence[Sample]) -> float | None:
+    if len(samples) < 2 or samples[-1].step == samples[0].step:
+        return None
+    first, last = samples[0], samples[-1]
+    observing = (last.observing or 0.0) - (first.observing or 0.0)
+    seconds = last.seconds - first.seconds - observing
+    # A run of a few steps is all observation.
+    return seconds / (last.step - first.step) if seconds > 0 else None

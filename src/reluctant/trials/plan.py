@@ -1,5 +1,6 @@
 """What is run, how it is told its seed, and where its record goes."""
 
+import fcntl
 import hashlib
 import json
 import shlex
@@ -8,10 +9,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from reluctant.errors import OtherTrial
 
 _PLAN = "trial.json"
+
+# Plans, held open and locked for as long as this process lives: two that run in one folder would
+# each remove what the other has begun.
+_held: list[IO[str]] = []
 
 
 @dataclass(frozen=True)
@@ -43,21 +49,30 @@ class Plan:
             own = shlex.split(self.seed_argument.replace("{}", str(seed)))
         return [*run, *["-m"] * self.module, self.script, *self.arguments, *own]
 
-    def claim(self, home: Path) -> None:
+    def claim(self, home: Path, **more: object) -> None:
         """Write it down in the trial's folder, whose runs are all to be of one script.
 
+        `more` is what else the runs that are there already must have been planned with.
+
         Raises:
-            OtherTrial: those that are there are of another.
+            OtherTrial: those that are there are of another, or are being made.
         """
-        content = json.loads(json.dumps({"schema": 1, **asdict(self), "digest": self._digest}))
-        if not (home / _PLAN).exists():
-            (home / _PLAN).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-            return
+        content = {"schema": 1, **asdict(self), "digest": self._digest, **more}
+        file = (home / _PLAN).open("a+", encoding="utf-8")
         try:
-            if json.loads((home / _PLAN).read_text("utf-8")) == content:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OtherTrial.running(home) from None
+        _held.append(file)
+        file.seek(0)
+        known = file.read()
+        if not known:
+            file.write(json.dumps(content, indent=2) + "\n")
+            file.flush()
+            return
+        with suppress(ValueError):
+            if json.loads(known) == json.loads(json.dumps(content)):
                 return
-        except ValueError:
-            pass
         raise OtherTrial.at(home)
 
     @property

@@ -1,87 +1,93 @@
-"""Runs of a script in processes of their own, each with a record, and beside it what it said."""
+"""Runs commands, each with what it says in a file, and ends them when they are to end."""
 
-import shutil
+import os
+import signal
 import subprocess
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from time import perf_counter
+from time import perf_counter, time
 
-from reluctant.errors import ReluctantError
-from reluctant.record import folder
-from reluctant.trials.plan import said
-
-# Seconds that a run is given to end when it is told to.
+# Seconds that a process is given to end when it is told to.
 GRACE = 5.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a process ended: its exit code, or minus the signal that ended it.
+
+    `began` is when, in seconds since 1970; `late` says that it was ended for taking too long.
+    """
+
+    code: int
+    seconds: float
+    process: int
+    began: float
+    late: bool = False
 
 
 @dataclass
 class Processes:
-    """Several runs at a time. `tell` is given a sentence at the end of each."""
+    """Those that run now, by whatever threads they were started."""
 
-    jobs: int
-    tell: Callable[[str], None]
-    _running: "dict[Path, subprocess.Popen[bytes]]" = field(default_factory=dict)
+    _running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
     _over: bool = False
 
-    def each(self, tasks: Iterable[Callable[[], None]]) -> None:
-        """Do them all; on Ctrl-C, end what runs."""
-        with ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                for future in as_completed([pool.submit(task) for task in tasks]):
-                    future.result()
-            except BaseException:
-                self._stop()
-                raise
-
-    def run(self, path: Path, command: list[str], name: str) -> int | None:
-        """The exit code of a new run, recorded at `path`; None if it was not let run to its end."""
-        began = perf_counter()
+    def run(
+        self, command: Sequence[str], output: Path, limit: float | None = None
+    ) -> Ending | None:
+        """Run one to its end, or for so many seconds at most; None if it was stopped by `stop`."""
+        began, since = time(), perf_counter()
         with self._lock:
             if self._over:
                 return None
-            shutil.rmtree(path, ignore_errors=True)
-            with said(path).open("wb") as output:
+            with output.open("wb") as said:
+                # In a session of its own, which a Ctrl-C at the terminal does not reach: what
+                # it ends would pass for a run that failed.
                 process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
-            self._running[path] = process
-        code = process.wait()
+            self._running.add(process)
+        late = False
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            late = True
+            _tell(process, signal.SIGTERM)
+            code = _end(process)
         with self._lock:
+            self._running.discard(process)
             if self._over:
                 return None
-            del self._running[path]
-        ended = f"{perf_counter() - began:.1f} s" + (f", exit code {code}" if code else "")
-        self.tell(f"{name}: {ended}")
-        return code
+        return Ending(code, perf_counter() - since, process.pid, began, late)
 
-    def _stop(self) -> None:
-        """End what runs, and remove its records: they would pass for whole ones."""
+    def stop(self) -> None:
+        """End all that run, and run none any more."""
         with self._lock:
             self._over = True
-        for process in self._running.values():
-            process.terminate()
-        for path, process in self._running.items():
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            shutil.rmtree(path, ignore_errors=True)
-            said(path).unlink(missing_ok=True)
+            running = list(self._running)
+        for process in running:
+            _tell(process, signal.SIGTERM)
+        for process in running:
+            _end(process)
 
 
-def is_over(path: Path) -> bool:
-    """Whether the run that is recorded there has ended well."""
+def _end(process: "subprocess.Popen[bytes]") -> int:
     try:
-        return folder.read_info(path).get("exit_code") == 0
-    except ReluctantError:
-        return False
+        return process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        _tell(process, signal.SIGKILL)
+        return process.wait()
 
 
-def kept(home: Path) -> int:
-    """How many runs of a trial's folder have ended well."""
-    return sum(is_over(path) for path in home.iterdir() if path.is_dir())
+def _tell(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """Send a signal to it and what it has started."""
+    with suppress(OSError):
+        os.killpg(process.pid, number)

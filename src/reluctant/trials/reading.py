@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -21,6 +20,7 @@ from reluctant.record.trial import (
     Trial,
 )
 from reluctant.trials.compare import Values, compare
+from reluctant.trials.metric import resolution
 from reluctant.trials.outcome import Outcome
 from reluctant.trials.plan import place, said
 from reluctant.trials.runner import Runner
@@ -99,7 +99,7 @@ class Reading:
         if self.metric is not None:
             name, pattern, direction = self.metric
             figures = {at.path: at.figure(pattern) for arm in ARMS for at in self._arm(arm)}
-            digits = max((_resolution(at) for at in figures.values() if at), default=0.0)
+            digits = max((resolution(at) for at in figures.values() if at), default=0.0)
 
             def read(at: Outcome) -> float | None:
                 figure = figures.get(at.path)
@@ -175,12 +175,3 @@ def _treatments(touched: Sequence[Outcome]) -> Iterator[Treatment]:
         undone.update({(at.remedy, at.finding) for at in done if at.kept is False})
     for remedy, finding in kept | undone:
         yield Treatment(remedy, finding, kept[remedy, finding], undone[remedy, finding])
-
-
-def _resolution(figure: str) -> float:
-    """The size of the last digit of a number as it was written."""
-    mantissa, _, exponent = figure.lower().partition("e")
-    digits = len(mantissa.partition(".")[2])
-    with suppress(ValueError, OverflowError):
-        return float(10.0 ** (int(exponent or 0) - digits))
-    return 0.0

@@ -9,9 +9,9 @@ from threading import Lock
 
 from reluctant.errors import ReluctantError
 from reluctant.record.trial import PLACEBO, TREATED, UNTREATED
+from reluctant.trials.jobs import Jobs, is_over, kept
 from reluctant.trials.outcome import Outcome
 from reluctant.trials.plan import Plan, place
-from reluctant.trials.processes import Processes, is_over, kept
 
 # All arms get what one that is treated does.
 BUDGET = 0.05
@@ -39,31 +39,31 @@ class Runner:
     def run(self) -> None:
         """Run all; on Ctrl-C, end what runs and keep what has ended."""
         self.plan.claim(self.home)
-        seeds, processes = range(self.seeds), Processes(self.jobs, self.tell)
-        processes.each(partial(self._one, processes, UNTREATED, seed) for seed in seeds)
+        seeds, jobs = range(self.seeds), Jobs(self.jobs, self.tell)
+        jobs.each(partial(self._one, jobs, UNTREATED, seed) for seed in seeds)
         plain = [at for at in (self.outcomes.get((UNTREATED, s)) for s in seeds) if at]
         self.fixed = len(plain) > 1 and all(at.is_like(plain[0]) for at in plain[1:])
         # All pairs would be the same one.
         self.worth = [at.seed for at in plain][: 1 if self.fixed else None]
-        processes.each(partial(self._treat, processes, seed) for seed in self.worth)
+        jobs.each(partial(self._treat, jobs, seed) for seed in self.worth)
 
-    def _treat(self, processes: Processes, seed: int) -> None:
-        self._one(processes, TREATED, seed)
+    def _treat(self, jobs: Jobs, seed: int) -> None:
+        self._one(jobs, TREATED, seed)
         treated = self.outcomes.get((TREATED, seed))
         if treated is None:
             return
         if treated.touched:
-            self._one(processes, PLACEBO, seed)
+            self._one(jobs, PLACEBO, seed)
         else:
             # Where nothing was done, to do it to no purpose is that very run.
             self.outcomes[PLACEBO, seed] = replace(treated, arm=PLACEBO)
 
-    def _one(self, processes: Processes, arm: str, seed: int) -> None:
+    def _one(self, jobs: Jobs, arm: str, seed: int) -> None:
         """A run, unless it has ended well before."""
         path, code = place(self.home, arm, seed), 0
         if not is_over(path):
             command = self.plan.command(path, seed, self._options(arm, seed))
-            ended = processes.run(path, command, f"{arm}, seed {seed}")
+            ended = jobs.run(path, command, f"{arm}, seed {seed}")
             if ended is None:
                 return
             code = ended

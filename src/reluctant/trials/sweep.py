@@ -9,9 +9,9 @@ from threading import Lock
 from reluctant.errors import ReluctantError
 from reluctant.record.sweep import Attempt, Sweep
 from reluctant.trials import ladder
-from reluctant.trials.attempt import attempt
+from reluctant.trials.jobs import Jobs, is_over
 from reluctant.trials.plan import Plan, place
-from reluctant.trials.processes import Processes, is_over
+from reluctant.trials.short import attempt
 from reluctant.trials.tried import Tried
 from reluctant.words import number
 
@@ -34,27 +34,25 @@ class Sweeper:
             NothingSwept: the script tells that there is nothing to be swept.
         """
         self.plan.claim(self.home)
-        processes = Processes(self.jobs, self.tell)
+        jobs = Jobs(self.jobs, self.tell)
         while rungs := self.tried.next():
             # Whatever is wrong with the script is found out by one run, and said once.
             seeds = range(self.tried.seeds if self.tried.begun else 1)
-            processes.each(
-                partial(self._one, processes, rung, seed) for rung in rungs for seed in seeds
-            )
+            jobs.each(partial(self._one, jobs, rung, seed) for rung in rungs for seed in seeds)
             self.tried.check()
 
     def sweep(self, whole: bool) -> Sweep:
         """All there is to say so far."""
         return self.tried.sweep(self.plan.arguments, self.plan.module, str(self.home), whole)
 
-    def _one(self, processes: Processes, rung: int, seed: int) -> None:
+    def _one(self, jobs: Jobs, rung: int, seed: int) -> None:
         if (rung, seed) in self.tried.attempts:
             return
         factor = ladder.factor(rung)
         path, code = place(self.home, f"x{number(factor)}", seed), 0
         if not is_over(path):
             command = self.plan.command(path, seed, ["--pace", repr(factor)])
-            ended = processes.run(path, command, f"{number(factor)} times the rate, seed {seed}")
+            ended = jobs.run(path, command, f"{number(factor)} times the rate, seed {seed}")
             if ended is None:
                 return
             code = ended

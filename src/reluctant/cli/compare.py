@@ -1,0 +1,206 @@
+"""`reluctant compare`: which activation function to use in a script, by paired runs."""
+
+import re
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reluctant.cli import options
+from reluctant.errors import NothingCompared, ReluctantError
+from reluctant.observe import launch
+from reluctant.observe.launcher import launches
+from reluctant.record import folder
+
+if TYPE_CHECKING:
+    from reluctant.record.comparison import Direction
+
+INTERRUPTED = 130
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class _Time(click.ParamType[float]):
+    """As `2h`, `90m` or `1h 30m`; a number alone is seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"([\d.]+)\s*([a-z]*)\s*", str(value))
+        try:
+            if "".join(map("".join, parts)) != re.sub(r"\s", "", str(value)) or not parts:
+                raise ValueError
+            return sum(float(number) * _UNITS[unit] for number, unit in parts)
+        except (ValueError, KeyError):
+            self.fail(f"{value!r} is no time; write it as 2h or 90m.", param, ctx)
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@options.as_module
+@click.option(
+    "--activations",
+    "names",
+    required=True,
+    metavar="NAME,NAME,...",
+    help="The functions to try in the rectifiers' place, as relu,prelu,leaky_relu:0.1.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(2), default=20, show_default=True, help="How many at most."
+)
+@click.option(
+    "--seed",
+    "first",
+    type=click.IntRange(0, 2**32),
+    default=0,
+    show_default=True,
+    help="The first of them; the others follow it.",
+)
+@click.option(
+    "--seed-arg",
+    metavar="ARG",
+    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
+)
+@click.option(
+    "--metric",
+    metavar="REGEX|NAME",
+    help="What runs are compared by: the group of the last match in the output, or the name of "
+    "what the script gives to reluctant.log or TensorBoard.  [default: the training loss]",
+)
+@click.option("--maximize", "way", flag_value="high", help="More of the metric is better.")
+@click.option("--minimize", "way", flag_value="low", help="Less of it is; else its name tells.")
+@click.option("--budget", type=_Time(), help="Start no run that would end later, as 2h or 90m.")
+@click.option(
+    "--timeout",
+    "limit",
+    type=_Time(),
+    help="End a run after this time.  [default: 5 times the script's own, a minute at least]",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
+)
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="SITE",
+    help="Put candidates here alone, as features.3:relu; may be given several times.",
+)
+@click.option(
+    "--tune-lr", "tune", is_flag=True, help="First give each function its own learning rate."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the records in this folder; what has ended there is not run again.",
+)
+@options.form
+@click.argument("script")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def compare(
+    module: bool,
+    names: str,
+    seeds: int,
+    first: int,
+    seed_arg: str | None,
+    metric: str | None,
+    way: "Direction | None",
+    budget: float | None,
+    limit: float | None,
+    jobs: int,
+    at: tuple[str, ...],
+    tune: bool,
+    out: Path | None,
+    form: str,
+    script: str,
+    args: tuple[str, ...],
+) -> None:
+    """Run SCRIPT with several activation functions and the same seeds, and say which is better.
+
+    The baseline is the script as it stands. Functions that have lost get no more seeds, and the
+    intervals hold all the same. Exits with 0 whatever is shown, and with 2 if nothing can be
+    compared.
+    """
+    if seed_arg is not None and "{}" not in seed_arg:
+        raise click.BadParameter(f"{seed_arg!r} has no {{}} for the seed.", param_hint="--seed-arg")
+    if launches(script, module):
+        raise NothingCompared(
+            f"{script} starts other processes, which cannot be compared yet.",
+            "Compare by the script that it starts, in one process.",
+        )
+    if not module:
+        launch.script(script, args)  # found out now, and not in every run
+    _needs_scipy()
+    from reluctant.report import contest as report
+    from reluctant.report import terminal
+    from reluctant.swapping import replacement
+    from reluctant.trials.attempt import Attempts
+    from reluctant.trials.conclusion import conclusion
+    from reluctant.trials.contest import ContestRunner
+    from reluctant.trials.metric import Asked
+    from reluctant.trials.plan import Plan
+    from reluctant.trials.processes import Processes
+
+    candidates = _candidates(names)
+    for name in candidates:
+        replacement(name)
+    asked = Asked(metric, way)
+    asked.check()
+    plan = Plan(script, args, module, seed_arg)
+    home = folder.create_trial(script, out)
+    runner = ContestRunner(
+        Attempts(plan, home, Processes()),
+        candidates,
+        asked,
+        range(first, first + seeds),
+        jobs,
+        budget,
+        limit,
+        at,
+        tune,
+        _told(),
+    )
+    try:
+        runner.run()
+    except KeyboardInterrupt:
+        click.echo(
+            f"reluctant: Interrupted. What has ended is kept in {home}.\n"
+            "           The same command with --out and this folder goes on from there.",
+            err=True,
+        )
+        sys.exit(INTERRUPTED)
+    found = conclusion(runner)
+    if form == "json":
+        click.echo(report.dumps(found))
+    else:
+        terminal.show(report.verdict(found))
+
+
+def _candidates(names: str) -> tuple[str, ...]:
+    """Commas part names, but for those between numbers, as in hardtanh:-1,1."""
+    parts = [at.strip() for at in re.split(r",(?!\s*[-+.\d])", names)]
+    found = tuple(dict.fromkeys(at for at in parts if at))
+    if not found:
+        raise click.BadParameter("It names no function.", param_hint="--activations")
+    return found
+
+
+def _told() -> Callable[[str], None]:
+    ended = count(1)
+    return lambda text: click.echo(f"reluctant  run {next(ended)}  {text}", err=True)
+
+
+def _needs_scipy() -> None:
+    try:
+        import scipy.special  # noqa: F401
+    except ImportError:
+        raise ReluctantError(
+            "Comparing needs scipy, which is not installed.",
+            "Install it with `pip install 'reluctant[compare]'`.",
+        ) from None
