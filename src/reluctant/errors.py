@@ -67,7 +67,7 @@ class NothingSwept(ReluctantError):
         """It failed with this exit code, and the file `output` holds what it said."""
         error = cls(
             f"The script fails, with exit code {code}, whatever its learning rate.",
-            f"What it said is above, and in {output}.",
+            "What it said is above: see first that it runs.",
         )
         error.output = output
         return error

@@ -23,7 +23,6 @@ from reluctant.observe.session import Session
 from reluctant.record.sweep import Attempt, Sweep
 from reluctant.remedy.snapshot import Snapshot
 from reluctant.remedy.throttle import THROTTLE
-from reluctant.report import bar, sweep, terminal
 from reluctant.trials import ladder
 from reluctant.trials.short import attempt
 from reluctant.trials.tried import FEWEST, Tried
@@ -71,17 +70,38 @@ def lr_range(
         raise WrongArgument.against("model", "a torch.nn.Module", {"it": repr(type(model))})
     name = getattr(train, "__name__", type(train).__name__)
     tried = Tried(name if name.isidentifier() else "train", steps)
+    state = _State(model)
+    try:
+        return _swept(train, model, tried, None if out is None else Path(out), quiet, state)
+    finally:
+        state.put_back()
+
+
+def _swept(
+    train: Callable[[], object],
+    model: nn.Module | None,
+    tried: Tried,
+    out: Path | None,
+    quiet: bool,
+    state: "_State",
+) -> Sweep:
+    # Only now that the state is kept: rich draws from `random` when it is imported, and when it
+    # prints.
+    from reluctant.report import bar, sweep, terminal
+
     with TemporaryDirectory(prefix="reluctant-") as scratch, bar.runs(USUAL, quiet) as tell:
-        home = Path(scratch if out is None else out)
-        state = _State(model)
+        home = out or Path(scratch)
         while rungs := tried.next():
             for rung in rungs:
                 factor = ladder.factor(rung)
-                with state.kept():
-                    tried.attempts[rung, 0] = _attempt(train, model, factor, steps, home)
+                state.put_back()
+                with state.met():
+                    tried.attempts[rung, 0] = _attempt(train, model, factor, tried.steps, home)
+                if out is None:
+                    rmtree(tried.attempts[rung, 0].path, ignore_errors=True)
                 tell(f"{number(factor)} times the rate")
             tried.check()
-    found = tried.sweep((), False, "" if out is None else str(home))
+    found = tried.sweep((), False, "" if out is None else str(out))
     if not quiet:
         terminal.show(sweep.verdict(found))
     return found
@@ -127,16 +147,17 @@ class _State:
         self._met = False
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Put all of it back at the end, and the optimizers that step in the first run as well."""
-        handle = None if self._met else register_optimizer_step_pre_hook(self._meet)
+    def met(self) -> Iterator[None]:
+        """In the first run, keep how the optimizers are that step for the first time."""
+        if self._met:
+            yield
+            return
+        self._met = True
+        handle = register_optimizer_step_pre_hook(self._meet)
         try:
             yield
         finally:
-            self._met = True
-            if handle is not None:
-                handle.remove()
-            self._put_back()
+            handle.remove()
 
     def _meet(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if any(optimizer is known for known, _ in self._options):
@@ -147,7 +168,8 @@ class _State:
         options = [_options(group) for group in optimizer.param_groups]
         self._options.append((optimizer, deepcopy(options)))
 
-    def _put_back(self) -> None:
+    def put_back(self) -> None:
+        """Have all be as it was."""
         for snapshot in reversed(self._snapshots):
             snapshot.restore()
         for tensor, gradient in self._gradients.items():

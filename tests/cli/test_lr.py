@@ -69,10 +69,13 @@ for step in range(40):
     optimizer.step()
 """
 
+# A second run, and in the end each, waits.
 WAITS = """
 import os, time
+many = os.path.getsize("ran") if os.path.exists("ran") else 0
 open("ran", "a").write("x")
-time.sleep(60)
+if many or "all" in sys.argv:
+    time.sleep(60)
 """
 
 
@@ -86,7 +89,7 @@ def folder(tmp_path: Path) -> Path:
         "by_hand": BY_HAND,
         "same": SAME,
         "plain": "print('no torch')",
-        "waits": WAITS,
+        "waits": "import sys" + WAITS + TRAINS.replace("STEPS", "1000"),
     }
     for name, content in scripts.items():
         (tmp_path / f"{name}.py").write_text(content)
@@ -158,19 +161,26 @@ def test_a_script_that_fails_says_so_once(folder: Path, script: str, runs: int) 
     assert done.err.count("reluctant  run ") == runs
 
 
-def test_ctrl_c(folder: Path) -> None:
-    command = [sys.executable, "-m", "reluctant", "lr", "--out", "all", "waits.py"]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(("more", "runs"), [(("0",), 2), (("0", "all"), 1)])
+def test_ctrl_c_shows_what_has_been_run(folder: Path, more: tuple[str, ...], runs: int) -> None:
+    command = [sys.executable, "-m", "reluctant", "lr", "--steps", "20", "waits.py", *more]
+    temporary = {"TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command, cwd=folder, env=os.environ | temporary, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not (folder / "ran").exists():
+    while not (folder / "ran").exists() or (folder / "ran").stat().st_size < runs:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"Interrupted. What had been run until then is kept in {folder / 'all'}." in err
+    assert "Interrupted, with what had been run until then." in err
     assert "Traceback" not in err
-    assert [at.name for at in (folder / "all").iterdir()] == ["trial.json"]
+    assert ("1 rate, 20 steps each" in out) == (runs == 2)
+    assert not list(folder.glob("reluctant-*")), "nothing of ours is left"
+    assert not (folder / ".reluctant").exists()
 
 
 @pytest.mark.parametrize(

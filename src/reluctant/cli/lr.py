@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -40,7 +41,8 @@ USUAL = 9
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keep the records in this folder; what has ended there is not run again.",
+    help="Keep the records in this folder; what has ended there is not run again. By default "
+    "none is kept.",
 )
 @click.option(
     "--plot",
@@ -82,24 +84,23 @@ def lr(
     from reluctant.trials.tried import Tried
 
     plan = Plan(script, args, module, seed_arg, every=1, until=steps)
-    home = folder.create_trial(script, out)
-    whole, failed = True, None
-    with bar.runs(USUAL * seeds) as tell:
-        sweeper = Sweeper(plan, home, Tried(script, steps, seeds), jobs, tell)
+    tried = Tried(script, steps, seeds)
+    whole = True
+    with TemporaryDirectory(prefix="reluctant-") as scratch, bar.runs(USUAL * seeds) as tell:
+        home = Path(scratch) if out is None else folder.create_trial(script, out)
         try:
-            sweeper.run()
+            Sweeper(plan, home, tried, jobs, tell, keeps=out is not None).run()
         except KeyboardInterrupt:
             whole = False
         except NothingSwept as error:
-            failed = error
-    if failed is not None:
-        if failed.output is not None:
-            click.echo(failed.output.read_text("utf-8", errors="replace"), err=True, nl=False)
-        raise failed
-    if sweeper.tried.begun:
-        _report(sweeper.sweep(whole), form, plot)
+            if error.output is not None:
+                click.echo(error.output.read_text("utf-8", errors="replace"), err=True, nl=False)
+            raise
+    if tried.begun:
+        kept = "" if out is None else str(home)
+        _report(tried.sweep(args, module, kept, whole), form, plot)
     if not whole:
-        _interrupted(home)
+        _interrupted(out)
 
 
 def _report(found: "Sweep", form: str, plot: Path | None) -> None:
@@ -117,10 +118,10 @@ def _report(found: "Sweep", form: str, plot: Path | None) -> None:
         sys.exit(0 if found.own.verdict in ("learns", "too slow") else UNFIT)
 
 
-def _interrupted(home: Path) -> None:
+def _interrupted(out: Path | None) -> None:
+    goes_on = "The same command goes on from there." if out else "With --out DIR it would be kept."
     click.echo(
-        f"reluctant: Interrupted. What had been run until then is kept in {home}.\n"
-        "           The same command with --out and this folder goes on from there.",
+        f"reluctant: Interrupted, with what had been run until then.\n           {goes_on}",
         err=True,
     )
     sys.exit(INTERRUPTED)

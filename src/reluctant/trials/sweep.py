@@ -1,5 +1,6 @@
 """Runs a script at one rate after another, each time in a process of its own."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from reluctant.errors import ReluctantError
-from reluctant.record.sweep import Attempt, Sweep
+from reluctant.record.sweep import Attempt
 from reluctant.trials import ladder
 from reluctant.trials.jobs import Jobs, is_over
 from reluctant.trials.plan import Plan, place
@@ -18,13 +19,17 @@ from reluctant.words import number
 
 @dataclass
 class Sweeper:
-    """Runs at each rate what is not there yet, several at a time; `tell` hears of each run."""
+    """Runs at each rate what is not there yet, several at a time; `tell` hears of each run.
+
+    Unless it `keeps` them, records are removed once they are read: every step is in them.
+    """
 
     plan: Plan
     home: Path
     tried: Tried
     jobs: int
     tell: Callable[[str], None]
+    keeps: bool = True
     _lock: Lock = field(default_factory=Lock)
 
     def run(self) -> None:
@@ -40,10 +45,6 @@ class Sweeper:
             seeds = range(self.tried.seeds if self.tried.begun else 1)
             jobs.each(partial(self._one, jobs, rung, seed) for rung in rungs for seed in seeds)
             self.tried.check()
-
-    def sweep(self, whole: bool) -> Sweep:
-        """All there is to say so far."""
-        return self.tried.sweep(self.plan.arguments, self.plan.module, str(self.home), whole)
 
     def _one(self, jobs: Jobs, rung: int, seed: int) -> None:
         if (rung, seed) in self.tried.attempts:
@@ -61,3 +62,5 @@ class Sweeper:
                 self.tried.attempts[rung, seed] = attempt(factor, seed, path, code)
             except ReluctantError:
                 self.tried.attempts[rung, seed] = Attempt(factor, seed, str(path), code or 1, 0)
+            if not self.keeps:
+                shutil.rmtree(path, ignore_errors=True)
