@@ -91,10 +91,10 @@ def test_what_is_named() -> None:
 
 
 def test_a_launcher_hands_it_on() -> None:
-    ours = tuple(_ours(1, 0.05, None, "all", (), "ask,revive"))
+    ours = tuple(_ours(1, 0.05, None, "all", (), None, (), "ask,revive"))
     again = run.make_context("run", [*ours, "s.py"]).params
     assert (again["heal"], again["budget"], again["script"]) == ("ask,revive", 0.05, "s.py")
-    assert not any("--heal" in at for at in _ours(1, 0.01, None, "all", (), None))
+    assert not any("--heal" in at for at in _ours(1, 0.01, None, "all", (), None, (), None))
 
 
 def test_a_script_is_healed(sick: Path, tmp_path: Path) -> None:

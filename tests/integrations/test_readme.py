@@ -34,6 +34,21 @@ def plainly() -> dict[str, Any]:
     return {"model": model, "optimizer": optimizer, "train": train}
 
 
+def swept() -> dict[str, Any]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 1))
+    inputs = torch.randn(256, 4)
+
+    def fit(model: nn.Module) -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(100):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(inputs), inputs.sum(1, keepdim=True)).backward()
+            optimizer.step()
+
+    return {"model": model, "train": fit}
+
+
 def in_lightning() -> dict[str, Any]:
     test = pytest.importorskip(
         "tests.integrations.test_lightning", reason="needs lightning", exc_type=ImportError
@@ -63,6 +78,7 @@ NEEDS: dict[str, tuple[Callable[[], dict[str, Any]], int]] = {
     "with reluctant.watch(model) as": (plainly, 1),
     "reluctant.heal(model": (plainly, 1),
     "watching.close()": (plainly, 0),
+    "reluctant.lr_range": (swept, 0),
     "lightning.Trainer": (in_lightning, 1),
     "transformers.Trainer": (in_transformers, 1),
     "SummaryWriter": (with_tensorboard, 1),
