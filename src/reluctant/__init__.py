@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from reluctant.activations.expression import expression as expression
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
     from reluctant.monitor import heal as heal
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # script started by `reluctant run` must be the first to import torch and numpy.
 _HOME = {
     "diagnose": "reluctant.diagnosis",
+    "expression": "reluctant.activations.expression",
     "heal": "reluctant.monitor",
     "prune": "reluctant.pruning",
     "register": "reluctant.activations.register",
@@ -35,6 +37,7 @@ __all__ = [
     "Run",
     "__version__",
     "diagnose",
+    "expression",
     "heal",
     "load",
     "prune",
