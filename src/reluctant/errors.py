@@ -70,6 +70,32 @@ class OtherTrial(ReluctantError):
         )
 
 
+class FixedSeed(ReluctantError):
+    """A script that does the same with every seed that it is given."""
+
+    slug = "fixed-seed"
+
+
+class ScriptFails(ReluctantError):
+    """A script that fails as it stands."""
+
+    slug = "script-fails"
+
+
+class StorageNotUsable(ReluctantError):
+    """A database that cannot be reached or read."""
+
+    slug = "storage-not-usable"
+
+    @classmethod
+    def at(cls, place: str, why: object) -> "StorageNotUsable":
+        """The storage at `place` cannot be used, and `why` says what was met."""
+        return cls(
+            f"The storage {place} cannot be used ({why}).",
+            "Give an address as SQLAlchemy reads it: postgresql+psycopg://user@host/database.",
+        )
+
+
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""
 
