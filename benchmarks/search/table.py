@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import multiprocessing
+import os
 import random
 import sys
 from collections.abc import Iterable, Iterator
@@ -55,6 +56,10 @@ def make(folder: Path, jobs: int, only: int | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "evaluations.csv"
     whole = wanted(only)
+    if log.exists():
+        # Whoever was killed in the middle of a row has not done it.
+        content = log.read_bytes()
+        os.truncate(log, content.rfind(b"\n") + 1)
     done = {key for key, _ in _read(log)} if log.exists() else set()
     left = [key for key in whole if key not in done]
     print(f"{len(whole)} evaluations, {len(left)} of them to be done", flush=True)
@@ -89,12 +94,10 @@ def _evaluate(key: Key) -> tuple[object, ...]:
 
 
 def _read(log: Path) -> Iterator[tuple[Key, tuple[float, float, float]]]:
-    """The whole rows; a last one that was cut off does not count."""
+    """What was done."""
     opened = gzip.open if log.suffix == ".gz" else open
     with opened(log, "rt", newline="") as file:
         for row in csv.DictReader(file):
-            if None in row.values():
-                continue
             values = tuple(float(row[name]) for name in ("accuracy", "loss", "seconds"))
             yield Key(row["task"], row["function"], int(row["seed"])), values  # type: ignore[misc]
 
