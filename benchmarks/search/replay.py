@@ -5,7 +5,7 @@ as truly good are the best of all by the mean of their seeds.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -13,7 +13,7 @@ from benchmarks.search.table import Table
 from reluctant.activations.expression import Expression
 from reluctant.activations.operations import BINARY
 from reluctant.search import grammar, shape
-from reluctant.search.explorer import Explorer
+from reluctant.search.explorer import FIRST, Explorer
 
 # A search that has found nothing by then counts as having taken that long.
 MOST = 300
@@ -36,7 +36,16 @@ Search = Callable[[World], Iterator[Expression]]
 
 def ours(world: World) -> Iterator[Expression]:
     """The explorer of `reluctant search`, kept to the table's functions."""
-    explorer = Explorer(world.pool, None, world.random)
+    return _explored(world, FIRST)
+
+
+def cold(world: World) -> Iterator[Expression]:
+    """The same without the known functions that it begins with."""
+    return _explored(world, ())
+
+
+def _explored(world: World, first: Sequence[Expression]) -> Iterator[Expression]:
+    explorer = Explorer(world.pool, None, world.random, first)
     scores: dict[Expression, float] = {}
     while (chosen := explorer.next(scores)) is not None:
         scores[chosen] = world.score(chosen)
@@ -93,6 +102,7 @@ def by_tpe(world: World) -> Iterator[Expression]:
 
 SEARCHES: dict[str, Search] = {
     "ours": ours,
+    "cold": cold,
     "random": at_random,
     "evolution": evolved,
     "tpe": by_tpe,

@@ -10,13 +10,8 @@ from reluctant.activations.expression import Expression, expression
 from reluctant.search import grammar, shape
 from reluctant.search.surrogate import Surrogate, cumulative
 
-# What a search begins with: functions that are known to train, as unlike one another as they come.
-FIRST = tuple(
-    map(
-        expression,
-        ("silu(z)", "elu(z)", "relu(z)", "max(z, tanh(z))", "z * hardsigmoid(z)", "softplus(z)"),
-    )
-)
+# What a search begins with: functions that are known to train, one of a kind.
+FIRST = tuple(map(expression, ("elu(z)", "tanh(z)", "silu(z)")))
 
 # How many of the best have children, and how many children compete for a trial.
 _PARENTS, _CHILDREN = 8, 64

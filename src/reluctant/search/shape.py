@@ -3,7 +3,7 @@
 Two formulas that give the same outputs are the same function, whatever they look like.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -93,6 +93,19 @@ def _features(function: Expression) -> tuple[float, ...]:
     # Large values are told apart by their order of size: asinh is straight near zero, then a log.
     parts = torch.cat([torch.asinh(y), torch.asinh(slope)]).nan_to_num(0, 10, -10) / _PLACES**0.5
     return (*parts.tolist(), 0.25 * len(function.parameters))
+
+
+def mirrored(rows: Vector) -> Iterator[Vector]:
+    """Features of a function, upside down, from behind, and both.
+
+    The layers around a function are as likely to have one sign as the other when they are made,
+    so that all four train alike.
+    """
+    y, slope, rest = np.split(rows, [_PLACES, 2 * _PLACES], axis=1)
+    yield rows
+    yield np.hstack([-y, -slope, rest])
+    yield np.hstack([y[:, ::-1], -slope[:, ::-1], rest])
+    yield np.hstack([-y[:, ::-1], slope[:, ::-1], rest])
 
 
 def features(functions: Iterable[Expression]) -> Vector:

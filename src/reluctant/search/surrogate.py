@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from reluctant.search.shape import Vector
+from reluctant.search.shape import Vector, mirrored
 
 _LENGTHS = (0.3, 0.6, 1.2, 2.4)
 _NOISES = (0.05, 0.2, 0.5)
@@ -68,8 +68,27 @@ def normal(scores: Sequence[float]) -> Vector:
 
 
 def _kernel(one: Vector, other: Vector, length: float) -> Vector:
+    """How alike the functions of two sets of rows are, whichever way they are mirrored."""
+    own = [_self(at, length) for at in (one, other)]
+    whole = sum(_near(at, other, length) for at in mirrored(one))
+    found: Vector = whole / np.sqrt(np.outer(*own))
+    return found
+
+
+def _self(rows: Vector, length: float) -> Vector:
+    found = np.zeros(len(rows))
+    for at in mirrored(rows):
+        found += _matern(np.square(rows - at).sum(1), length)
+    return found
+
+
+def _near(one: Vector, other: Vector, length: float) -> Vector:
     squares = np.square(one).sum(1)[:, None] + np.square(other).sum(1) - 2 * one @ other.T
-    # Rougher than a squared exponential: one kink or tail makes a difference (Matérn, 3/2).
+    return _matern(squares, length)
+
+
+def _matern(squares: Vector, length: float) -> Vector:
+    # Rougher than a squared exponential: one kink or tail makes a difference (smoothness 3/2).
     distance = np.sqrt(3 * np.maximum(squares, 0)) / length
     found: Vector = (1 + distance) * np.exp(-distance)
     return found
