@@ -80,7 +80,7 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     assert said["schema"] == 1
     assert said["direction"] == "low"
     assert said["baseline"] == "as it stands"
-    assert said["candidates"][0]["name"] == "silu(z)"
+    assert said["candidates"][-1]["name"] == "silu(z)"
     assert {at["n"] for at in said["candidates"]} == {2}
     assert said["tried"] == 2
     assert said["replaced"] == ["relu"]
@@ -97,6 +97,28 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     other = reluctant(*command, "train.py", "--fixed", cwd=tmp_path)
     assert other.code == 2
     assert "is of another script" in other.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_is_interrupted_ends_its_runs_and_says_how_it_goes_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    late = "import pathlib, time\ntime.sleep(8)\npathlib.Path('late').touch()\n"
+    (tmp_path / "train.py").write_text(late)
+    process = start(tmp_path, "search", "--out", "found", "train.py")
+    journal = tmp_path / "found" / "journal.log"
+    while not journal.exists():
+        sleep(0.1)
+    wait_for(Ledger.open(journal), "running", 1)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "The same command with --out and this folder goes on from there." in said
+    states = [(at.state, at.again) for at in Ledger.open(journal).entries()]
+    assert states == [("failed", None), ("waiting", None), ("waiting", 0)]
+    sleep(5)
+    assert not (tmp_path / "late").exists()
 
 
 @pytest.mark.slow

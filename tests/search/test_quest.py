@@ -1,6 +1,7 @@
 """A whole search without any training: functions whose worth is made up, and workers that die."""
 
 from collections import Counter
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -10,10 +11,11 @@ import pytest
 
 from reluctant.activations.expression import expression
 from reluctant.errors import FixedSeed, NothingCompared, ScriptFails
+from reluctant.record.comparison import Candidate, Comparison, Verdict
 from reluctant.search import shape
 from reluctant.search.job import Job, Result
 from reluctant.search.ledger import Ledger
-from reluctant.search.quest import FRESH, Limits, Quest
+from reluctant.search.quest import FRESH, Limits, Quest, in_turn
 from reluctant.search.training import plan
 
 pytest.importorskip("optuna")
@@ -53,7 +55,7 @@ def test_the_best_are_judged_on_seeds_that_the_search_never_used(tmp_path: Path)
     assert sum(job.stage == "search" for job in made.jobs) == found.runs == 20
     assert max(Counter(made.jobs).values()) == 1
     names = [at.name for at in found.comparison.candidates]
-    assert names == ["silu(z)", *(at.function for at in found.found)]
+    assert names == [*(at.function for at in found.found), "silu(z)"]
     assert "relu(z)" not in names
     best = found.comparison.of(found.found[0].function)
     assert best.verdict == "better"
@@ -142,6 +144,16 @@ def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
     asked.evaluate = lambda job, folder, stop: Result(job.seed + 0.5, facts={"functions": []})
     with pytest.raises(NothingCompared, match="not seen to use"):
         asked.run()
+
+
+def test_who_comes_after_one_of_which_nothing_is_shown_is_not_judged() -> None:
+    verdicts: tuple[Verdict, ...] = ("better", "worse", "no difference shown", "better")
+    candidates = tuple(
+        Candidate(str(at), 5, 1, -1, -2, 0, verdict, 1) for at, verdict in enumerate(verdicts)
+    )
+    judged = in_turn(Comparison("loss", "low", "as it stands", 2, candidates)).candidates
+    assert judged[:3] == candidates[:3]
+    assert judged[3] == replace(candidates[3], verdict="no difference shown")
 
 
 def test_where_all_are_alike_the_lucky_are_not_called_better(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """`reluctant search`: new activation functions for a script, judged on fresh seeds."""
 
 import re
+import signal
 import sys
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +15,9 @@ from reluctant.errors import WrongArgument
 from reluctant.observe import launch
 from reluctant.observe.launcher import launches
 from reluctant.record import folder
+
+if TYPE_CHECKING:
+    from reluctant.record.discovery import Discovery
 
 INTERRUPTED = 130
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -125,6 +131,8 @@ def search(
         raise click.UsageError("With --jobs 0 there must be a --storage that workers share.")
     if not module:
         launch.script(script, args)  # found out now, and not in every run
+    # Whoever ends us ends the runs too, and what has ended is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from reluctant.report import search as pages
     from reluctant.report import terminal
     from reluctant.search import training
@@ -158,7 +166,19 @@ def search(
             )
             sys.exit(INTERRUPTED)
     (home / "search.json").write_text(pages.dumps(found) + "\n", "utf-8")
+    _draw(found, home / "functions.svg")
     if form == "json":
         click.echo(pages.dumps(found))
     else:
         terminal.show(pages.verdict(found))
+
+
+def _draw(found: "Discovery", path: Path) -> None:
+    """The functions and their slopes, where matplotlib is there."""
+    from reluctant.activations.expression import expression
+    from reluctant.facts import facts
+    from reluctant.report import curves
+    from reluctant.swapping import written
+
+    with suppress(WrongArgument):
+        curves.draw([facts(written(expression(at.function))) for at in found.found], path)

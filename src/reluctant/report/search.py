@@ -48,7 +48,7 @@ def _table(discovery: Discovery) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("function", overflow="fold")
     table.add_column(comparison.metric, justify="right")
-    table.add_column("difference, interval")
+    table.add_column("difference, 95 % interval")
     table.add_column("cost", justify="right")
     table.add_column("verdict")
     mean = comparison.baseline_mean
@@ -94,8 +94,8 @@ def sentences(discovery: Discovery) -> Iterator[str]:
             f"one of {number(at.detectable)}."
         )
     yield (
-        "Which function is the answer was settled before these seeds were run, so that its "
-        "difference is not flattered by the choice; in 95 % of searches all intervals hold."
+        "The order was settled before these seeds were run, so that the answer's difference is not "
+        "flattered by the choice. A function is judged only where all before it were told apart."
     )
 
 
@@ -108,7 +108,13 @@ def _lines(discovery: Discovery) -> Iterator[tuple[str, str]]:
     yield "use", " ".join(["reluctant run", *swaps, script])
     for place, (why, count) in enumerate(discovery.why.items()):
         yield "" if place else "failed", f"{plural(count, 'run')}: {why}"
-    yield "records", shlex.quote(discovery.path.removeprefix(f"{Path.cwd()}/"))
+    if (Path(discovery.path) / "functions.svg").exists():
+        yield "picture", shlex.quote(_near(discovery.path) + "/functions.svg")
+    yield "records", shlex.quote(_near(discovery.path))
+
+
+def _near(path: str) -> str:
+    return path.removeprefix(f"{Path.cwd()}/")
 
 
 def dumps(discovery: Discovery) -> str:
@@ -155,7 +161,11 @@ def progress(
     """
     console = console or Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield (lambda *at: None), (lambda text: console.print(f"reluctant  {text}", soft_wrap=True))
+
+        def line(text: str) -> None:
+            console.print(f"reluctant  {text}", soft_wrap=True, markup=False)
+
+        yield (lambda *at: None), line
         return
     with console.status("") as status:
 

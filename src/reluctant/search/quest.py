@@ -6,7 +6,7 @@ The seeds of the search choose the best; other seeds judge them, and those alone
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
 from pathlib import Path
@@ -17,6 +17,7 @@ from time import monotonic, sleep
 from reluctant.activations.expression import Expression, expression
 from reluctant.activations.operations import UNARY
 from reluctant.errors import FixedSeed, NothingCompared, ScriptFails
+from reluctant.record.comparison import Candidate, Comparison
 from reluctant.record.discovery import Discovery, Found
 from reluctant.search import gate, shape
 from reluctant.search.explorer import Explorer
@@ -25,7 +26,7 @@ from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.race import Race
 from reluctant.search.training import METRIC, replaced
 from reluctant.search.worker import Worker
-from reluctant.trials.compare import CONFIDENCE, compare
+from reluctant.trials.compare import compare
 from reluctant.words import number
 
 # The script as it stands, and what the best are held against besides.
@@ -311,7 +312,7 @@ class Quest:
     def _discovery(self) -> Discovery:
         entries = self._live()
         chosen = tuple(self.ledger.noted(_JUDGED))
-        names = (*AGAINST, *(name for name in chosen if name not in AGAINST))
+        names = (*chosen, *(name for name in AGAINST if name not in chosen))
         race = Race.of(entries)
         failed = [at for at in entries if at.state == "failed"]
         plan = self.ledger.plan or {}
@@ -321,13 +322,13 @@ class Quest:
             plan.get("module", False),
             str(self.home),
             self._replaced,
-            compare(
-                METRIC,
-                "low",
-                (AS_IT_STANDS, self._values(entries, None)),
-                {name: self._values(entries, name) for name in names},
-                # They hold all together: the more are judged, the more is asked of each.
-                confidence=1 - (1 - CONFIDENCE) / len(names),
+            in_turn(
+                compare(
+                    METRIC,
+                    "low",
+                    (AS_IT_STANDS, self._values(entries, None)),
+                    {name: self._values(entries, name) for name in names},
+                )
             ),
             self.limits.seeds,
             tuple(found(expression(at), place) for place, at in enumerate(chosen, start=1)),
@@ -346,6 +347,20 @@ class Quest:
             if at.job.stage == "confirm" and at.job.function == function
         }
         return [by.get(FRESH + seed) for seed in range(self.limits.seeds)]
+
+
+def in_turn(comparison: Comparison) -> Comparison:
+    """Judge the candidates one after the other, up to the first of which nothing is shown.
+
+    Where their order was settled before, no candidate needs a wider interval for the others' sake:
+    that any is wrongly told from the baseline is as unlikely as for one alone (Maurer, Hothorn and
+    Lehmacher 1995; Westfall and Krishen 2001).
+    """
+    judged: list[Candidate] = []
+    for at in comparison.candidates:
+        silent = bool(judged) and judged[-1].verdict == "no difference shown"
+        judged.append(replace(at, verdict="no difference shown") if silent else at)
+    return replace(comparison, candidates=tuple(judged))
 
 
 def found(function: Expression, place: int) -> Found:

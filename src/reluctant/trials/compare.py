@@ -28,7 +28,6 @@ def compare(
     candidates: Mapping[str, Values],
     resolution: float = 0.0,
     others: Values = (),
-    confidence: float = CONFIDENCE,
 ) -> Comparison:
     """Hold each candidate against the baseline, seed by seed.
 
@@ -40,8 +39,6 @@ def compare(
         resolution: what the metric is rounded to: where pairs differ by less than that, they are
             not alike for sure.
         others: values that runs had on their way, as where they began.
-        confidence: with which each interval holds; of K candidates that are to hold all together,
-            each has an error of a K-th (Bonferroni).
 
     A run that came to nothing finite counts as the worst of all values, so that two of them are
     alike, and one is no better than its partner.
@@ -66,19 +63,14 @@ def compare(
         name,
         _mean(reference),
         tuple(
-            _candidate(name, direction, reference, told(values), resolution, confidence)
+            _candidate(name, direction, reference, told(values), resolution)
             for name, values in candidates.items()
         ),
     )
 
 
 def _candidate(
-    name: str,
-    direction: Direction,
-    reference: Values,
-    values: Values,
-    resolution: float,
-    confidence: float,
+    name: str, direction: Direction, reference: Values, values: Values, resolution: float
 ) -> Candidate:
     pairs = [
         (own, other)
@@ -94,7 +86,7 @@ def _candidate(
     # each of a pair by a variance of a twelfth of its square (Sheppard 1898).
     spread = sqrt(stdev(differences) ** 2 + (resolution**2 / 6 if any(differences) else 0))
     error, freedom = spread / sqrt(len(pairs)), len(pairs) - 1
-    reach = quantile((1 + confidence) / 2, freedom)
+    reach = quantile((1 + CONFIDENCE) / 2, freedom)
     low, high = difference - reach * error, difference + reach * error
     if low <= 0 <= high:
         verdict = "no difference shown"
