@@ -19,11 +19,15 @@ from reluctant.record import folder
 if TYPE_CHECKING:
     from reluctant.record.discovery import Discovery
 
+    _Time = click.ParamType[float]
+else:
+    _Time = click.ParamType  # not to be subscripted before click 8.2
+
 INTERRUPTED = 130
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
-class Duration(click.ParamType[float]):
+class Duration(_Time):
     """A time, as `2h`, `1h30m`, `90s`; a plain number is seconds."""
 
     name = "time"

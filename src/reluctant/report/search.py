@@ -78,9 +78,10 @@ def sentences(discovery: Discovery) -> Iterator[str]:
     comparison, answer = discovery.comparison, discovery.found[0]
     at = comparison.of(answer.function)
     if at.verdict == "better" and at.difference is not None:
+        does = "lowers" if comparison.direction == "low" else "raises"
         yield (
-            f"The search's answer is {answer.function}: {comparison.metric} "
-            f"{number(at.difference)} against the script {comparison.baseline}."
+            f"The search's answer, {answer.function}, {does} the {comparison.metric} by "
+            f"{number(abs(at.difference))} against the script {comparison.baseline}."
         )
     elif at.verdict == "worse":
         yield f"The search's answer, {answer.function}, is worse on seeds that it never used."
