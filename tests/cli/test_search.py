@@ -64,7 +64,7 @@ def wait_for(ledger: Ledger, state: str, count: int, seconds: float = 120) -> No
 def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     script: Path, tmp_path: Path
 ) -> None:
-    command = ("search", "--max-trials", "2", "--seeds", "2", "--jobs", "2", "--out", "found")
+    command = ("search", "--max-trials", "1", "--seeds", "2", "--jobs", "2", "--out", "found")
     process = start(tmp_path, *command, "train.py")
     journal = tmp_path / "found" / "journal.log"
     while not journal.exists():
@@ -82,7 +82,7 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     assert said["baseline"] == "as it stands"
     assert said["candidates"][-1]["name"] == "silu(z)"
     assert {at["n"] for at in said["candidates"]} == {2}
-    assert said["tried"] == 2
+    assert said["tried"] == 1
     assert said["replaced"] == ["relu"]
     ledger = Ledger.open(journal)
     live = [at.job for at in ledger.entries() if at.state == "done"]
@@ -94,9 +94,6 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     assert "judged on 2 seeds that the search never used" in table.out
     assert 'reluctant.register("found_1"' in table.out
     assert "reluctant run --swap" in table.out
-    other = reluctant(*command, "train.py", "--fixed", cwd=tmp_path)
-    assert other.code == 2
-    assert "is of another script" in other.err
 
 
 @pytest.mark.slow

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from reluctant.activations.expression import Expression, expression
 from reluctant.search import grammar, shape
 
+BASE = set(grammar.base())
+
 
 @pytest.fixture(scope="module")
 def distinct() -> list[Expression]:
@@ -76,4 +78,4 @@ def test_a_change_stays_in_the_base_grammar(seed: int) -> None:
     function = grammar.draw(random)
     for _ in range(10):
         function = grammar.changed(function, random)
-        assert function in set(grammar.base())
+        assert function in BASE

@@ -3,7 +3,7 @@
 import re
 import signal
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +141,7 @@ def search(
     from reluctant.report import terminal
     from reluctant.search import training
     from reluctant.search.guard import alone
-    from reluctant.search.ledger import Ledger
+    from reluctant.search.ledger import Ledger, reached
     from reluctant.search.quest import Limits, Progress, Quest
     from reluctant.swapping import elementwise
 
@@ -161,7 +161,8 @@ def search(
         limits = Limits(budget, max_trials, seeds)
         quest = Quest(ledger, training.evaluator(ledger), home, limits, jobs, shown, tell)
         try:
-            found = quest.run()
+            with reached(storage) if storage is not None else nullcontext():
+                found = quest.run()
         except KeyboardInterrupt:
             click.echo(
                 f"reluctant: Interrupted. What has ended is kept in {home}.\n"

@@ -94,7 +94,7 @@ def child(parents: list[Expression], random: Random) -> Expression:
             lambda: crossed(one, random.choice(parents), random),
         )
     )()
-    return made if made.size <= LARGEST else changed(one, random)
+    return made if made.size <= LARGEST else draw(random)
 
 
 def _paths(function: Expression) -> Iterator[tuple[int, ...]]:

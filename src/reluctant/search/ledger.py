@@ -69,7 +69,7 @@ class Ledger:
                 "In SQLite, two workers may take the same run: it cannot lock a row for Optuna.",
                 "Give a PostgreSQL, or leave out --storage: a search on one machine needs none.",
             )
-        with _reached(str(place)) if isinstance(place, str) else nullcontext():
+        with reached(str(place)) if isinstance(place, str) else nullcontext():
             if isinstance(place, str):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -256,7 +256,7 @@ def _optuna() -> Any:
 
 
 @contextmanager
-def _reached(place: str) -> Iterator[None]:
+def reached(place: str) -> Iterator[None]:
     """Say of a database that it cannot be reached, and why, without its password."""
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -18,6 +18,9 @@ Vector = NDArray[np.float64]
 GRID = torch.linspace(-5, 5, 201, dtype=torch.float64)
 _DIGITS = 8
 
+# So many functions are remembered: 40 MB of them.
+_KEPT = 16_384
+
 # Where the surrogate looks: inputs that a network which is initialised well meets, as many
 # wherever they are likely.
 _PLACES = 48
@@ -25,19 +28,20 @@ _PLACES = 48
 _MOVED = 1.375
 
 
-@lru_cache(maxsize=65_536)
-def outputs(function: Expression) -> tuple[float, ...]:
+@lru_cache(maxsize=_KEPT)
+def outputs(function: Expression) -> Vector:
     """The outputs on the grid, and those with every parameter moved in turn."""
     found = [function(GRID)]
     for name in function.parameters:
         others = dict.fromkeys(function.parameters, 1.0)
         found.append(function(GRID, **{**others, name: _MOVED}))
-    return tuple(torch.cat(found).tolist())
+    values: Vector = torch.cat(found).numpy()
+    return values
 
 
 def fingerprint(function: Expression) -> bytes:
     """Equal for functions whose outputs agree to eight digits; infinity and no number count."""
-    values = np.array(outputs(function))
+    values = outputs(function)
     with np.errstate(all="ignore"):
         sizes = np.where(np.isfinite(values) & (values != 0), np.abs(values), 1.0)
         digit = 10.0 ** (np.floor(np.log10(sizes)) - _DIGITS + 1)
@@ -69,13 +73,13 @@ def is_finite(function: Expression) -> bool:
 
 def is_constant(function: Expression) -> bool:
     """Whether the outputs on the grid are all the same."""
-    values = np.array(outputs(function))[: len(GRID)]
+    values = outputs(function)[: len(GRID)]
     return bool(np.ptp(values) <= 1e-9 * (1 + np.abs(values).max()))
 
 
 def is_straight(function: Expression) -> bool:
     """Whether the outputs on the grid lie on a line."""
-    values = np.array(outputs(function))[: len(GRID)]
+    values = outputs(function)[: len(GRID)]
     bend = np.abs(np.diff(values, 2)).max()
     return bool(bend <= 1e-9 * (1 + np.abs(values).max()))
 
@@ -83,8 +87,8 @@ def is_straight(function: Expression) -> bool:
 _QUANTILES = torch.special.ndtri((torch.arange(_PLACES, dtype=torch.float64) + 0.5) / _PLACES) * 1.5
 
 
-@lru_cache(maxsize=65_536)
-def _features(function: Expression) -> tuple[float, ...]:
+@lru_cache(maxsize=_KEPT)
+def _features(function: Expression) -> Vector:
     z = _QUANTILES.clone().requires_grad_()
     y = function(z)
     # A function without z in it has no slope.
@@ -92,7 +96,7 @@ def _features(function: Expression) -> tuple[float, ...]:
     y = y.detach()
     # Large values are told apart by their order of size: asinh is straight near zero, then a log.
     parts = torch.cat([torch.asinh(y), torch.asinh(slope)]).nan_to_num(0, 10, -10) / _PLACES**0.5
-    return (*parts.tolist(), 0.25 * len(function.parameters))
+    return np.append(parts.numpy(), 0.25 * len(function.parameters))
 
 
 def mirrored(rows: Vector) -> Iterator[Vector]:

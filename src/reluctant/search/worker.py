@@ -2,16 +2,23 @@
 
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import TypeVar
 
 from reluctant.search.job import Entry, Evaluate, Result
-from reluctant.search.ledger import Ledger
+from reluctant.search.ledger import BEAT, Ledger
 
 # Seconds between two looks whether there is work: in a file of one's own, and in a database.
 PAUSE, PAUSE_SHARED = 0.05, 0.5
+
+# Seconds after which a database that did not answer is asked again.
+AWAY = 2.0
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -37,7 +44,7 @@ class Worker:
         """Work; returns once `stop` is set, and gives back what was begun."""
         worked = monotonic()
         while not self.stop.is_set():
-            entry = self.ledger.take()
+            entry = self._asked(self.ledger.take)
             if entry is not None:
                 self._work(entry)
                 worked = monotonic()
@@ -61,12 +68,22 @@ class Worker:
             over.set()
             heart.join()
         if self.stop.is_set() and result.value is None:
-            self.ledger.give_back(entry)
+            self._asked(lambda: self.ledger.give_back(entry))
             return
-        self.ledger.end(entry, result)
+        self._asked(lambda: self.ledger.end(entry, result))
         self.tell(entry, result)
 
+    def _asked(self, ask: Callable[[], Answer]) -> Answer | None:
+        """What the ledger answers, however long its database is away; None if all is to stop."""
+        while True:
+            try:
+                return ask()
+            except Exception:  # noqa: PERF203 (it waits for seconds)
+                if self.stop.wait(AWAY):
+                    return None
+
     def _live(self, entry: Entry, over: Event) -> None:
-        every = self.ledger.every
+        every = self._asked(lambda: self.ledger.every) or BEAT
         while not over.wait(every):
-            self.ledger.beat(entry)
+            with suppress(Exception):  # a database that is away hears of it later
+                self.ledger.beat(entry)
