@@ -39,7 +39,7 @@ class World:
         """One run."""
         fate = Random(f"{self.number} {job.seed}").gauss(0, 3)
         noise = Random(f"{self.number} {job}").gauss(0, 1)
-        facts = {"functions": ["relu"]} if job.function is None else {}
+        facts = {"met": ["relu"], "functions": ["relu"]} if job.function is None else {}
         return Result(10 + self.worth(job.function) + fate + noise, None, 0.01, facts)
 
 

@@ -36,7 +36,7 @@ class Made:
         fate = Random(job.seed).gauss(0, 0.5)
         noise = Random(f"{name} {job.seed}").gauss(0, 0.01)
         bend = 0.0 if self.same else 20 * shape.features([expression(name)])[0].mean()
-        facts = {"functions": ["relu"]} if job.function is None else {}
+        facts = {"met": ["relu"], "functions": ["relu"]} if job.function is None else {}
         return Result(2 + fate + noise - bend, None, 0.01, facts)
 
 
@@ -127,7 +127,7 @@ def test_a_judged_run_that_fails_counts_as_the_worst(tmp_path: Path) -> None:
     ("result", "error"),
     [
         (Result(None, "It failed with exit code 1: boom", 0, {"said": "boom"}), ScriptFails),
-        (Result(0.5, None, 0, {"functions": ["relu"]}), FixedSeed),
+        (Result(0.5, None, 0, {"met": ["relu"], "functions": ["relu"]}), FixedSeed),
     ],
 )
 def test_a_script_that_cannot_be_searched_for(
@@ -141,9 +141,17 @@ def test_a_script_that_cannot_be_searched_for(
 
 def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
     asked = quest(tmp_path, Made())
-    asked.evaluate = lambda job, folder, stop: Result(job.seed + 0.5, facts={"functions": []})
-    with pytest.raises(NothingCompared, match="not seen to use"):
+    facts = {"met": ["tanh"], "functions": []}
+    asked.evaluate = lambda job, folder, stop: Result(job.seed + 0.5, facts=facts)
+    with pytest.raises(NothingCompared, match=r"others could stand in for. It uses tanh"):
         asked.run()
+
+
+def test_a_script_without_the_function_that_is_named(tmp_path: Path) -> None:
+    planned = plan("x.py", (), False, None, ("tanh",), None)
+    ledger = Ledger.open(tmp_path / "journal.log", "test", planned)
+    with pytest.raises(NothingCompared, match=r"not seen to use tanh. It uses relu"):
+        Quest(ledger, Made(), tmp_path, LIMITS).run()
 
 
 def test_who_comes_after_one_of_which_nothing_is_shown_is_not_judged() -> None:

@@ -46,7 +46,10 @@ def test_a_script_with_a_function_in_its_rectifiers_place(tmp_path: Path) -> Non
 
 
 def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:
-    assert run("SCALE = 1\n" + STEPS, tmp_path).facts == {"functions": ["relu"]}
+    assert run("SCALE = 1\n" + STEPS, tmp_path).facts == {
+        "met": ["relu"],
+        "functions": ["relu"],
+    }
 
 
 @pytest.mark.parametrize(

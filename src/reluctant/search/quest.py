@@ -152,10 +152,15 @@ class Quest:
                 "The script does the same with seed 0 and seed 1: it sets its own seed.",
                 "If it takes that as an argument, say how, as --seed-arg '--seed {}'.",
             )
-        if not self._replaced:
+        met = one.result.facts.get("met")
+        known = met if isinstance(met, list) else []
+        if not self._replaced or not {*self._replaced} <= {*known}:
+            unmet = [name for name in self._replaced if name not in known]
             raise NothingCompared(
-                "The script was not seen to use a function that another could stand in for.",
-                "Name it with --replace, as --replace tanh.",
+                f"The script was not seen to use {' or '.join(unmet)}."
+                if unmet
+                else "The script was not seen to use a function that others could stand in for.",
+                f"It uses {', '.join(known) or 'none at all'}: --replace NAME names one of them.",
             )
 
     @property

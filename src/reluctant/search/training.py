@@ -150,7 +150,7 @@ class Training:
             return Result(None, f"It showed no {METRIC}.", seconds)
         if not isfinite(value):
             return Result(None, f"Its {METRIC} was not finite at the end.", seconds)
-        facts = {"functions": _functions(run)} if job.function is None else {}
+        facts = _facts(run) if job.function is None else {}
         return Result(value, None, seconds, facts)
 
     def _run(self, job: Job, folder: Path, stop: Event) -> int | None:
@@ -197,11 +197,11 @@ def tail(folder: Path) -> str:
     return ""
 
 
-def _functions(run: Run) -> list[str]:
-    """The functions that stand between the layers of a run and may be replaced."""
+def _facts(run: Run) -> dict[str, list[str]]:
+    """The functions that a run met, and which of them are to be replaced if none is named."""
     usual = {of.name for family in _REPLACED for of in FAMILIES[family]}
-    met = [run.functions[at.function].name for at in run.sites]
-    return sorted({name for name in met if name in usual and name != "identity"})
+    met = sorted({run.functions[at.function].name for at in run.sites} - {"identity"})
+    return {"met": met, "functions": [name for name in met if name in usual]}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
