@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from reluctant.activations.expression import expression as expression
     from reluctant.activations.register import register as register
     from reluctant.diagnosis import diagnose as diagnose
     from reluctant.initialization.initialize import initialize as initialize
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # script started by `reluctant run` must be the first to import torch and numpy.
 _HOME = {
     "diagnose": "reluctant.diagnosis",
+    "expression": "reluctant.activations.expression",
     "heal": "reluctant.monitor",
     "initialize": "reluctant.initialization.initialize",
     "lr_range": "reluctant.sweeping",
@@ -45,6 +47,7 @@ __all__ = [
     "Run",
     "__version__",
     "diagnose",
+    "expression",
     "heal",
     "initialize",
     "load",

@@ -137,6 +137,20 @@ def _quoted(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines()) or "    (there was none)"
 
 
+class StorageNotUsable(ReluctantError):
+    """A database that cannot be reached or read."""
+
+    slug = "storage-not-usable"
+
+    @classmethod
+    def at(cls, place: str, why: object) -> "StorageNotUsable":
+        """The storage at `place` cannot be used, and `why` says what was met."""
+        return cls(
+            f"The storage {place} cannot be used ({why}).",
+            "Give an address as SQLAlchemy reads it: postgresql+psycopg://user@host/database.",
+        )
+
+
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""
 

@@ -53,10 +53,25 @@ class _Plain(nn.Module):
         return ", ".join(f"{name}={getattr(self, name)}" for name in self._defaults)
 
 
+class _Registered(_Plain):
+    """One whose numbers are learnt: of each there is one, which starts at what is given."""
+
+    def __init__(self, *args: float, **kwargs: float) -> None:
+        super().__init__(*args, **kwargs)
+        for name, value in self._named.items():
+            delattr(self, name)
+            setattr(self, name, nn.Parameter(torch.tensor([float(value)])))
+
+    def extra_repr(self) -> str:
+        """The arguments."""
+        return ", ".join(f"{name}={value}" for name, value in self._named.items())
+
+
 def _made(of: Activation | Shaped) -> type[nn.Module]:
     """The class of a definition whose parameters are numbers."""
     call = functional.function(of.name)
-    home: type[nn.Module] = getattr(nn, of.module, _Plain)
+    learnt = isinstance(of, Activation) and bool(of.trainable)
+    home: type[nn.Module] = getattr(nn, of.module, _Registered if learnt else _Plain)
     drawn = of.name == "rrelu"
     names = tuple(of.parameters) if isinstance(of, Activation) else (*of.parameters, "dim")
 
@@ -74,7 +89,7 @@ def _made(of: Activation | Shaped) -> type[nn.Module]:
         "__qualname__": of.module,
         "__doc__": f"{of.name}: {of.formula}\n\n{of.reference}.",
     }
-    if home is _Plain:
+    if issubclass(home, _Plain):
         dim = {"dim": of.dim} if isinstance(of, Shaped) else {}
         content |= {"_defaults": {**of.parameters, **dim}, "_constraints": of.constraints}
     return type(of.module, (_Lean, home), content)

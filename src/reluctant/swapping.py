@@ -3,18 +3,21 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
+from zlib import crc32
 
 from torch import nn
 
 from reluctant import functional
 from reluctant import nn as own
-from reluctant.activations import Activation, Shaped, lookup
+from reluctant.activations import CATALOGUE, Activation, Shaped, lookup
+from reluctant.activations.expression import Expression, expression, is_name
+from reluctant.activations.register import define
 from reluctant.errors import WrongArgument
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """A function and the numbers it is to have: what `leaky_relu:0.1` says."""
+    """A function and the numbers it is to have: what `leaky_relu:0.1` or `max(z, tanh(z))` says."""
 
     of: Activation
     values: tuple[float, ...]
@@ -42,12 +45,15 @@ class Swapped:
 
 
 def replacement(text: str) -> Replacement:
-    """What `NAME` or `NAME:VALUE,VALUE` asks for.
+    """What `NAME`, `NAME:VALUE,VALUE` or an expression in z asks for.
 
     Raises:
         UnknownActivation: there is no such function.
-        WrongArgument: it is not elementwise, or the values are none that it can have.
+        WrongArgument: it is not elementwise, the values are none that it can have, or the
+            expression cannot be read or computed.
     """
+    if not is_name(text):
+        return Replacement(written(expression(text)), ())
     name, _, rest = text.partition(":")
     of = elementwise(name)
     try:
@@ -56,15 +62,29 @@ def replacement(text: str) -> Replacement:
         raise WrongArgument(
             f"The values in {text!r} are no numbers.", "Write them as in leaky_relu:0.1."
         ) from None
-    # PReLU's module takes how many slopes there are before their value.
-    names = ("num_parameters", "init") if of.trainable else tuple(of.parameters)
+    # PReLU's module takes how many slopes there are before their value; a registered function's
+    # takes the values that are learnt as any others.
+    counted = bool(of.trainable) and not of.differentiable
+    names = ("num_parameters", "init") if counted else tuple(of.parameters)
     if len(values) > len(names):
         known = ", ".join(names) or "no values"
         raise WrongArgument(f"{text!r} gives too many values.", f"{of.name} takes {known}.")
-    if of.trainable and values:
+    if counted and values:
         values = (int(values[0]), *values[1:])
     of.check(**dict(zip(names, values, strict=False)))
     return Replacement(of, values)
+
+
+def written(function: Expression) -> Activation:
+    """The activation that an expression defines, the same one each time.
+
+    Raises:
+        WrongArgument: it gives no number somewhere.
+    """
+    name = str(function)
+    known = CATALOGUE.get(name)
+    module = f"Expression{crc32(name.encode()):08x}"
+    return known or define(name, function, {}, "written out in another's place", module)
 
 
 def elementwise(name: str) -> Activation:

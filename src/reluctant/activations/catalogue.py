@@ -28,6 +28,8 @@ def lookup(name: str) -> Activation | Shaped:
     Raises:
         UnknownActivation: there is none; it names the nearest.
     """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
     plain = name.strip().lower().replace("-", "_")
     plain = _ALIASES.get(plain, plain)
     if plain in SHAPED:

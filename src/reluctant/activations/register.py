@@ -9,6 +9,7 @@ from torch import Tensor
 
 from reluctant.activations.catalogue import CATALOGUE, SHAPED
 from reluctant.activations.definition import Activation
+from reluctant.activations.expression import START, Expression
 from reluctant.errors import WrongArgument
 
 # Where a new function is tried: it must be a number there, and so must its derivative.
@@ -32,6 +33,8 @@ def register(
         function: a formula in z, as sympy reads it, such as `"z*tanh(exp(z))"`; its derivative is
             found symbolically (needs sympy: the extra `symbolic`). Or a callable that maps a
             tensor z, and the parameters, to a tensor of its shape; its derivative is autograd's.
+            Or an expression, as `reluctant.expression("max(z, a * tanh(z))")`, whose parameters
+            are learnt.
         parameters: the names of further symbols, and their values.
         reference: where it was first written down.
 
@@ -39,18 +42,35 @@ def register(
         WrongArgument: the name is taken, the formula cannot be read, or gives no number somewhere
             between -10,000 and 10,000.
     """
-    parameters = dict(parameters or {})
+    parameters = parameters or {}
     if not name.isidentifier() or name != name.lower():
         raise WrongArgument(
             f"{name!r} is no name for a function.", "Use lower case and underscores."
         )
     if name in CATALOGUE or name in SHAPED:
         raise WrongArgument(f"There is a function called {name} already.", "Choose another name.")
+    module = "".join(part.capitalize() for part in name.split("_"))
+    return define(name, function, parameters, reference, module)
+
+
+def define(
+    name: str,
+    function: str | Callable[..., Tensor],
+    parameters: Mapping[str, float],
+    reference: str,
+    module: str,
+) -> Activation:
+    """As `register`, under any name that is not taken; `module` is what its class is called."""
     if isinstance(function, str):
         formula, latex, compute, derivative = _from_formula(function, tuple(parameters))
     else:
         formula = latex = getattr(function, "__name__", name)
         compute, derivative = function, _by_autograd(function)
+    learnt: tuple[str, ...] = ()
+    if isinstance(function, Expression):
+        formula = latex = str(function)
+        learnt = function.parameters
+        parameters = dict.fromkeys(learnt, START) | dict(parameters)
     activation = Activation(
         name,
         formula=formula,
@@ -58,8 +78,9 @@ def register(
         compute=compute,
         derivative=derivative,
         reference=reference,
-        module="".join(part.capitalize() for part in name.split("_")),
+        module=module,
         parameters=parameters,
+        trainable=frozenset(learnt),
         differentiable=not isinstance(function, str),
         **_facts(name, compute, derivative, parameters),
     )
@@ -156,12 +177,14 @@ def _by_autograd(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _facts(
-    name: str, compute: Any, derivative: Any, parameters: dict[str, float]
+    name: str, compute: Any, derivative: Any, parameters: Mapping[str, float]
 ) -> dict[str, Any]:
     """What can be seen of a function: its range, whether it falls, where it is centred."""
     tried = torch.cat([_GRID, _FAR])
     try:
-        y, slope = compute(tried, **parameters), derivative(tried, **parameters)
+        # Nobody is to take this for a training script's own doing.
+        with torch._C.DisableTorchFunction():
+            y, slope = compute(tried, **parameters), derivative(tried, **parameters)
     except Exception as error:
         raise WrongArgument(
             f"{name} cannot be computed ({type(error).__name__}: {error}).",

@@ -22,6 +22,8 @@ _COMMANDS = (
     "trial",
     "lr",
     "compare",
+    "search",
+    "worker",
     "runs",
     "functions",
 )

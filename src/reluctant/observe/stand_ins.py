@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from reluctant import functional
-from reluctant.calls import know
+from reluctant.calls import know, know_ours
 from reluctant.record.info import NOT_MET
 from reluctant.swapping import Replacement, elementwise, replacement
 
@@ -58,6 +58,7 @@ def install(specifications: tuple[str, ...], sites: tuple[str, ...] = ()) -> tup
     for text in specifications:
         old, _, new = text.partition("=")
         made.append((elementwise(old), replacement(new)))
+    know_ours()  # functions that were written out are new
     stand_ins = []
     for of, after in made:
         stand_in = StandIn(of.name, after)
@@ -128,7 +129,7 @@ def _call(stand_in: StandIn) -> Callable[[Tensor, str], Tensor]:
         stand_in.calls[site or place or type(owner).__name__] = None
         if learnt is None:
             return function(input, *new.values)
-        return function(input, learnt.parameter(owner, place, input))
+        return function(input, *learnt.parameters(owner, place, input))
 
     return call
 
@@ -180,20 +181,30 @@ class _Learnt:
 
     def __init__(self, new: Replacement) -> None:
         self._new = new
-        self._made: WeakKeyDictionary[nn.Module, dict[str, nn.Parameter]] = WeakKeyDictionary()
+        self._made: WeakKeyDictionary[nn.Module, dict[str, tuple[nn.Parameter, ...]]] = (
+            WeakKeyDictionary()
+        )
         self._nobody = nn.Module()  # owns what is called outside any module
         self._waiting: list[tuple[nn.Module, nn.Parameter]] = []
         register_optimizer_step_pre_hook(self._join)
 
-    def parameter(self, owner: nn.Module | None, place: str, input: Tensor) -> nn.Parameter:
-        """The parameter of this place in this module."""
+    def parameters(
+        self, owner: nn.Module | None, place: str, input: Tensor
+    ) -> tuple[nn.Parameter, ...]:
+        """The parameters of this place in this module."""
         owner = owner if owner is not None else self._nobody
         made = self._made.setdefault(owner, {})
         if place not in made:
-            (value,) = self._new.module().to(input.device, input.dtype).parameters()
-            made[place] = value
-            owner.register_parameter(f"{self._new.of.name}_{len(made) - 1}", value)
-            self._waiting.append((owner, value))
+            values = dict(self._new.module().to(input.device, input.dtype).named_parameters())
+            made[place] = tuple(values.values())
+            for name, value in values.items():
+                ours = [
+                    self._new.of.module.lower(),
+                    *[name] * (len(values) > 1),
+                    str(len(made) - 1),
+                ]
+                owner.register_parameter("_".join(ours), value)
+                self._waiting.append((owner, value))
         return made[place]
 
     def _join(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:

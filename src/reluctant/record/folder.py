@@ -53,8 +53,10 @@ def create(script: str, out: Path | None = None, shared: bool = False) -> Path:
     return target
 
 
-def create_trial(script: str, out: Path | None = None) -> Path:
+def create_trial(script: str, out: Path | None = None, kind: str = "trials") -> Path:
     """Make the folder of a trial, which holds runs; an `out` that is there already is gone on with.
+
+    Without `out` it is under `.reluctant`, in the folder for its `kind`.
 
     Raises:
         FolderNotWritable: the folder cannot be made.
@@ -62,7 +64,7 @@ def create_trial(script: str, out: Path | None = None) -> Path:
     home = Path.cwd() / HOME
     try:
         if out is None:
-            target = _new(home / "trials", _name(script))
+            target = _new(home / kind, _name(script))
             _ignore(home)
         else:
             target = Path.cwd() / out

@@ -1,0 +1,189 @@
+"""`reluctant search`: new activation functions for a script, judged on fresh seeds."""
+
+import re
+import signal
+import sys
+from contextlib import nullcontext, suppress
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reluctant.cli import options
+from reluctant.errors import WrongArgument
+from reluctant.observe import launch
+from reluctant.observe.launcher import launches
+from reluctant.record import folder
+
+if TYPE_CHECKING:
+    from reluctant.record.discovery import Discovery
+
+    _Time = click.ParamType[float]
+else:
+    _Time = click.ParamType  # not to be subscripted before click 8.2
+
+INTERRUPTED = 130
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+class Duration(_Time):
+    """A time, as `2h`, `1h30m`, `90s`; a plain number is seconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: object, ctx: object) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        text = str(value).replace(" ", "")
+        parts = re.findall(r"([\d.]+)([hms]?)", text)
+        try:
+            found = sum(float(size) * _SECONDS[unit or "s"] for size, unit in parts)
+        except ValueError:
+            found = 0.0
+        if not found or "".join(map("".join, parts)) != text:
+            self.fail(f"{value!r} is no time. Write it as 2h, 90m or 1h30m.")
+        return found
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@options.as_module
+@click.option(
+    "--budget",
+    type=Duration(),
+    default="2h",
+    show_default=True,
+    help="Time for all of it, the judging of the best included.",
+)
+@click.option(
+    "--max-trials", type=click.IntRange(1), metavar="N", help="End the search after N runs."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Runs at a time on this machine; 0 leaves all of them to workers.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(2),
+    default=5,
+    show_default=True,
+    help="How many fresh seeds the best are judged on.",
+)
+@click.option(
+    "--seed-arg",
+    metavar="ARG",
+    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
+)
+@click.option(
+    "--replace",
+    "replaced",
+    multiple=True,
+    metavar="NAME",
+    help="Put functions in this one's place; by default in that of the rectifiers that are met.",
+)
+@click.option(
+    "--timeout",
+    type=Duration(),
+    help="End a run after this time; by default after ten times what the script takes as it is.",
+)
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Keep the search in this database, for any number of `reluctant worker`s.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the search in this folder; one that was interrupted there goes on.",
+)
+@options.form
+@click.argument("script")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def search(
+    module: bool,
+    budget: float,
+    max_trials: int | None,
+    jobs: int,
+    seeds: int,
+    seed_arg: str | None,
+    replaced: tuple[str, ...],
+    timeout: float | None,
+    storage: str | None,
+    out: Path | None,
+    form: str,
+    script: str,
+    args: tuple[str, ...],
+) -> None:
+    """Search for activation functions that serve SCRIPT better than its own.
+
+    Functions are made by a grammar, refused where they could not train, and raced against one
+    another; the best few are then judged on seeds that the search never used, which alone are
+    reported. The measure is the smoothed training loss.
+    """
+    if seed_arg is not None and "{}" not in seed_arg:
+        raise click.BadParameter(f"{seed_arg!r} has no {{}} for the seed.", param_hint="--seed-arg")
+    if launches(script, module):
+        raise WrongArgument(
+            f"{script} starts other processes.", "Give the script that it starts in the end."
+        )
+    if jobs == 0 and storage is None:
+        raise click.UsageError("With --jobs 0 there must be a --storage that workers share.")
+    if not module:
+        launch.script(script, args)  # found out now, and not in every run
+    # Whoever ends us ends the runs too, and what has ended is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from reluctant.report import search as pages
+    from reluctant.report import terminal
+    from reluctant.search import training
+    from reluctant.search.guard import alone
+    from reluctant.search.ledger import Ledger, reached
+    from reluctant.search.quest import Limits, Progress, Quest
+    from reluctant.swapping import elementwise
+
+    names = tuple(elementwise(name).name for name in replaced)
+    home = folder.create_trial(script, out, "searches")
+    plan = training.plan(script, args, module, seed_arg, names, timeout)
+    with alone(home), pages.progress() as (show, tell):
+        ledger = Ledger.open(storage or home / "journal.log", home.name, plan)
+        if storage is not None:
+            click.echo(
+                f"reluctant  workers: reluctant worker --study {home.name} --storage URL", err=True
+            )
+
+        def shown(at: Progress) -> None:
+            show(*astuple(at))
+
+        limits = Limits(budget, max_trials, seeds)
+        quest = Quest(ledger, training.evaluator(ledger), home, limits, jobs, shown, tell)
+        try:
+            with reached(storage) if storage is not None else nullcontext():
+                found = quest.run()
+        except KeyboardInterrupt:
+            click.echo(
+                f"reluctant: Interrupted. What has ended is kept in {home}.\n"
+                "           The same command with --out and this folder goes on from there.",
+                err=True,
+            )
+            sys.exit(INTERRUPTED)
+    (home / "search.json").write_text(pages.dumps(found) + "\n", "utf-8")
+    _draw(found, home / "functions.svg")
+    if form == "json":
+        click.echo(pages.dumps(found))
+    else:
+        terminal.show(pages.verdict(found))
+
+
+def _draw(found: "Discovery", path: Path) -> None:
+    """The functions and their slopes, where matplotlib is there."""
+    from reluctant.activations.expression import expression
+    from reluctant.facts import facts
+    from reluctant.report import curves
+    from reluctant.swapping import written
+
+    with suppress(WrongArgument):
+        curves.draw([facts(written(expression(at.function))) for at in found.found], path)

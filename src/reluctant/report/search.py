@@ -1,0 +1,185 @@
+"""A search as a person reads it, while it goes on and when it has ended, and as one JSON object."""
+
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reluctant.record.comparison import Candidate
+from reluctant.record.discovery import Discovery
+from reluctant.words import number, plural
+
+# Raised when a key changes its meaning or goes away; new keys may come at any time.
+SCHEMA = 1
+
+_STYLE = {"better": "bold green", "worse": "bold red"}
+
+
+def verdict(discovery: Discovery) -> RenderableType:
+    """The table, what the search found, how it is used, and what went wrong."""
+    heading = Text.assemble(("reluctant  ", "bold"), ("search", "bold"))
+    script = [*["-m"] * discovery.module, discovery.script, *discovery.arguments]
+    heading.append("  " + shlex.join(script))
+    facts = (
+        f"{plural(discovery.tried, 'function')} in {plural(discovery.runs, 'run')}, "
+        f"{duration(discovery.seconds)}; judged on {plural(discovery.seeds, 'seed')} "
+        "that the search never used"
+    )
+    heading.append("\n           " + facts, "dim")
+    lines = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    lines.add_column(style="dim", no_wrap=True)
+    lines.add_column(overflow="fold")
+    for title, text in _lines(discovery):
+        lines.add_row(title, Text(text))
+    said = Group(*map(Text, sentences(discovery)))
+    indented = [Padding(part, (1, 0, 0, 2)) for part in (_table(discovery), said, lines)]
+    return Group(Text(""), heading, *indented)
+
+
+def _table(discovery: Discovery) -> Table:
+    comparison = discovery.comparison
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("function", overflow="fold")
+    table.add_column(comparison.metric, justify="right")
+    table.add_column("difference, 95 % interval")
+    table.add_column("cost", justify="right")
+    table.add_column("verdict")
+    mean = comparison.baseline_mean
+    table.add_row(comparison.baseline, "" if mean is None else number(mean), "", "", "")
+    costs = {at.function: f"{at.cost:g}" for at in discovery.found}
+    for at in comparison.candidates:
+        table.add_row(
+            Text(at.name),
+            "" if at.mean is None else number(at.mean),
+            _interval(at),
+            costs.get(at.name, ""),
+            Text(at.verdict, _STYLE.get(at.verdict, "")),
+        )
+    return table
+
+
+def _interval(at: Candidate) -> str:
+    if at.difference is None:
+        return ""
+    if at.low is None or at.high is None:
+        return f"{number(at.difference)}, one pair: no interval"
+    return f"{number(at.difference)}, {number(at.low)} to {number(at.high)}"
+
+
+def sentences(discovery: Discovery) -> Iterator[str]:
+    """What was found, in words, and what the figures are."""
+    comparison, answer = discovery.comparison, discovery.found[0]
+    at = comparison.of(answer.function)
+    if at.verdict == "better" and at.difference is not None:
+        does = "lowers" if comparison.direction == "low" else "raises"
+        yield (
+            f"The search's answer, {answer.function}, {does} the {comparison.metric} by "
+            f"{number(abs(at.difference))} against the script {comparison.baseline}."
+        )
+    elif at.verdict == "worse":
+        yield f"The search's answer, {answer.function}, is worse on seeds that it never used."
+    elif at.low is not None and at.low == at.high:
+        yield f"No difference: with {answer.function} all {at.n} pairs are the same."
+    elif at.detectable is None:
+        yield f"No difference is shown for {answer.function}: one pair shows none of any size."
+    else:
+        yield (
+            f"No difference is shown for {answer.function}: {at.n} pairs would probably have shown "
+            f"one of {number(at.detectable)}."
+        )
+    yield (
+        "The order was settled before these seeds were run, so that the answer's difference is not "
+        "flattered by the choice. A function is judged only where all before it were told apart."
+    )
+
+
+def _lines(discovery: Discovery) -> Iterator[tuple[str, str]]:
+    for place, at in enumerate(discovery.found):
+        yield "" if place else "define", at.define
+    swaps = [f"--swap {shlex.quote(f'{old}={discovery.found[0].function}')}"
+             for old in discovery.replaced]  # fmt: skip
+    script = shlex.join([*["-m"] * discovery.module, discovery.script, *discovery.arguments])
+    yield "use", " ".join(["reluctant run", *swaps, script])
+    for place, (why, count) in enumerate(discovery.why.items()):
+        yield "" if place else "failed", f"{plural(count, 'run')}: {why}"
+    if (Path(discovery.path) / "functions.svg").exists():
+        yield "picture", shlex.quote(_near(discovery.path) + "/functions.svg")
+    yield "records", shlex.quote(_near(discovery.path))
+
+
+def _near(path: str) -> str:
+    return path.removeprefix(f"{Path.cwd()}/")
+
+
+def dumps(discovery: Discovery) -> str:
+    """The object that `search --format json` prints, indented."""
+    comparison = discovery.comparison
+    content = {
+        "schema": SCHEMA,
+        "script": discovery.script,
+        "arguments": discovery.arguments,
+        "module": discovery.module,
+        "path": discovery.path,
+        **asdict(comparison),
+        "detectable": comparison.detectable,
+        "seeds": discovery.seeds,
+        "replaced": discovery.replaced,
+        "found": [asdict(at) for at in discovery.found],
+        "tried": discovery.tried,
+        "runs": discovery.runs,
+        "failed": discovery.failed,
+        "why": dict(discovery.why),
+        "seconds": discovery.seconds,
+        "said": list(sentences(discovery)),
+    }
+    return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `1 h 30 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+@contextmanager
+def progress(
+    console: Console | None = None,
+) -> Iterator[tuple[Callable[..., None], Callable[[str], None]]]:
+    """Two functions: one shows how far a search is, the other says that a run has ended.
+
+    On a terminal there is one line that changes; elsewhere each run that ends has a line.
+    """
+    console = console or Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+
+        def line(text: str) -> None:
+            console.print(f"reluctant  {text}", soft_wrap=True, markup=False)
+
+        yield (lambda *at: None), line
+        return
+    with console.status("") as status:
+
+        def show(
+            stage: str, ended: int, failed: int, running: int, best: str | None, left: float
+        ) -> None:
+            parts = [f"{_STAGES[stage]}: {plural(ended, 'run')} ended", f"{running} running"]
+            parts += [f"{failed} failed"] if failed else []
+            parts += [f"about {duration(left)} left"] if left else []
+            parts += [f"best {best}"] if best else []
+            status.update("reluctant  " + ", ".join(parts))
+
+        yield show, lambda text: None
+
+
+_STAGES = {"baseline": "the script as it stands", "search": "searching", "confirm": "judging"}

@@ -1,0 +1,181 @@
+"""A whole search without any training: functions whose worth is made up, and workers that die."""
+
+from collections import Counter
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from random import Random
+from threading import Event
+
+import pytest
+
+from reluctant.activations.expression import expression
+from reluctant.errors import FixedSeed, NothingCompared, ScriptFails
+from reluctant.record.comparison import Candidate, Comparison, Verdict
+from reluctant.search import shape
+from reluctant.search.job import Job, Result
+from reluctant.search.ledger import Ledger
+from reluctant.search.quest import FRESH, Limits, Quest, in_turn
+from reluctant.search.training import plan
+
+pytest.importorskip("optuna")
+
+LIMITS = Limits(seconds=600, runs=20, seeds=4)
+
+
+class Made:
+    """In a script's place: what each function comes to, with the fate that a seed has for all."""
+
+    def __init__(self, same: bool = False) -> None:
+        self.jobs: list[Job] = []
+        self.same = same
+
+    def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
+        self.jobs.append(job)
+        name = job.function or "relu(z)"
+        fate = Random(job.seed).gauss(0, 0.5)
+        noise = Random(f"{name} {job.seed}").gauss(0, 0.01)
+        bend = 0.0 if self.same else 20 * shape.features([expression(name)])[0].mean()
+        facts = {"met": ["relu"], "functions": ["relu"]} if job.function is None else {}
+        return Result(2 + fate + noise - bend, None, 0.01, facts)
+
+
+def quest(home: Path, made: Made, limits: Limits = LIMITS, jobs: int = 2) -> Quest:
+    ledger = Ledger.open(home / "journal.log", "test", plan("x.py", (), False, None, (), None))
+    return Quest(ledger, made, home, limits, jobs)
+
+
+def test_the_best_are_judged_on_seeds_that_the_search_never_used(tmp_path: Path) -> None:
+    made = Made()
+    found = quest(tmp_path, made).run()
+    searched = {job.seed for job in made.jobs if job.stage != "confirm"}
+    judged = {job.seed for job in made.jobs if job.stage == "confirm"}
+    assert judged == {FRESH, FRESH + 1, FRESH + 2, FRESH + 3}
+    assert not searched & judged
+    assert sum(job.stage == "search" for job in made.jobs) == found.runs == 20
+    assert max(Counter(made.jobs).values()) == 1
+    names = [at.name for at in found.comparison.candidates]
+    assert names == [*(at.function for at in found.found), "silu(z)"]
+    assert "relu(z)" not in names
+    best = found.comparison.of(found.found[0].function)
+    assert best.verdict == "better"
+    assert found.found[0].define.startswith('reluctant.register("found_1", reluctant.expression("')
+    assert found.failed == 0
+
+
+def test_one_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    """After the seventh run the planner is gone, as by kill -9; nothing is run twice but that."""
+
+    class Killed(BaseException):
+        pass
+
+    first = Made()
+    begun = quest(tmp_path, first, jobs=1)
+
+    def show(progress: object) -> None:
+        if len(first.jobs) >= 7:
+            raise Killed
+
+    begun.show = show
+    with pytest.raises(Killed):
+        begun.run()
+    lost = begun.ledger.take()  # whoever had this one is gone, too
+    second = Made()
+    found = quest(tmp_path, second).run()
+    assert found.runs == 20
+    again = Counter(first.jobs + second.jobs)
+    assert max(again.values()) == 1
+    assert lost is None or lost.job in second.jobs
+    third = Made()
+    assert quest(tmp_path, third).run().comparison == found.comparison
+    assert third.jobs == []
+
+
+def test_functions_that_crash_do_not_stop_it(tmp_path: Path) -> None:
+    class Crashing(Made):
+        def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
+            made = super().__call__(job, folder, stop)
+            if job.stage == "search" and len(self.jobs) % 4 == 0:
+                raise MemoryError("no room")
+            if job.stage == "search" and len(self.jobs) % 4 == 1:
+                return Result(None, "It was ended after 60 s.")
+            return made
+
+    found = quest(tmp_path, Crashing(), jobs=1).run()
+    assert found.runs == 20
+    assert found.failed == sum(found.why.values()) > 6
+    assert any("MemoryError" in why for why in found.why)
+    assert all(at.mean is not None and isfinite(at.mean) for at in found.comparison.candidates)
+
+
+def test_a_judged_run_that_fails_counts_as_the_worst(tmp_path: Path) -> None:
+    class Diverging(Made):
+        def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
+            made = super().__call__(job, folder, stop)
+            new = job.function not in (None, "silu(z)")
+            if job.stage == "confirm" and new and job.seed == FRESH:
+                return Result(None, "Its training loss was not finite at the end.")
+            return made
+
+    found = quest(tmp_path, Diverging()).run()
+    answer = found.comparison.of(found.found[0].function)
+    assert answer.n == 4
+    assert answer.verdict == "no difference shown"
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [
+        (Result(None, "It failed with exit code 1: boom", 0, {"said": "boom"}), ScriptFails),
+        (Result(0.5, None, 0, {"met": ["relu"], "functions": ["relu"]}), FixedSeed),
+    ],
+)
+def test_a_script_that_cannot_be_searched_for(
+    result: Result, error: type[Exception], tmp_path: Path
+) -> None:
+    asked = quest(tmp_path, Made())
+    asked.evaluate = lambda job, folder, stop: result
+    with pytest.raises(error):
+        asked.run()
+
+
+def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
+    asked = quest(tmp_path, Made())
+    facts = {"met": ["tanh"], "functions": []}
+    asked.evaluate = lambda job, folder, stop: Result(job.seed + 0.5, facts=facts)
+    with pytest.raises(NothingCompared, match=r"others could stand in for. It uses tanh"):
+        asked.run()
+
+
+def test_a_script_without_the_function_that_is_named(tmp_path: Path) -> None:
+    planned = plan("x.py", (), False, None, ("tanh",), None)
+    ledger = Ledger.open(tmp_path / "journal.log", "test", planned)
+    with pytest.raises(NothingCompared, match=r"not seen to use tanh. It uses relu"):
+        Quest(ledger, Made(), tmp_path, LIMITS).run()
+
+
+def test_who_comes_after_one_of_which_nothing_is_shown_is_not_judged() -> None:
+    verdicts: tuple[Verdict, ...] = ("better", "worse", "no difference shown", "better")
+    candidates = tuple(
+        Candidate(str(at), 5, 1, -1, -2, 0, verdict, 1) for at, verdict in enumerate(verdicts)
+    )
+    judged = in_turn(Comparison("loss", "low", "as it stands", 2, candidates)).candidates
+    assert judged[:3] == candidates[:3]
+    assert judged[3] == replace(candidates[3], verdict="no difference shown")
+
+
+def test_where_all_are_alike_the_lucky_are_not_called_better(tmp_path: Path) -> None:
+    """The best of a search that sees nothing but noise are not the best on fresh seeds."""
+
+    class Alike(Made):
+        def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
+            made = super().__call__(job, folder, stop)
+            return Result(Random(str(job)).gauss(2, 1), None, 0.01, made.facts)
+
+    made = Alike(same=True)
+    asked = quest(tmp_path, made, Limits(600, 30, 6), jobs=1)
+    found = asked.run()
+    entries = [at for at in asked.ledger.entries() if at.job.function == found.found[0].function]
+    lucky = [at.result.value for at in entries if at.job.stage == "search"]
+    assert min(filter(None, lucky)) < 1
+    assert [at.verdict for at in found.comparison.candidates] == ["no difference shown"] * 4
