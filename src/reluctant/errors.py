@@ -56,6 +56,12 @@ class NothingCompared(ReluctantError):
     slug = "nothing-compared"
 
 
+class NoData(ReluctantError):
+    """Data that an experiment needs are not on this machine."""
+
+    slug = "no-data"
+
+
 class OtherTrial(ReluctantError):
     """A folder that holds the runs of another command."""
 

@@ -13,7 +13,7 @@ from reluctant.errors import ReluctantError
 WRONG_USE = 2
 
 # Each is a function of its own name in a module of its own name.
-_COMMANDS = ("run", "live", "check", "diagnose", "report", "trial", "runs", "functions")
+_COMMANDS = ("run", "live", "check", "diagnose", "report", "trial", "lecture", "runs", "functions")
 
 
 class Commands(click.Group):

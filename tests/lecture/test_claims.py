@@ -1,0 +1,64 @@
+"""Every claim at its tiniest, and its verdict on numbers made by hand, either way."""
+
+from math import isfinite
+
+import pytest
+from matplotlib.figure import Figure
+
+from reluctant.lecture.claim import Samples, above, below, exactly, together
+from reluctant.lecture.claims import CLAIMS
+from reluctant.lecture.interval import interval
+
+TINY: dict[str, dict[str, object]] = {
+    "derivative": {"data": "digits", "count": 20, "width": 8, "depth": 2},
+    "cost": {"data": "digits", "count": 20, "width": 8, "rounds": 2},
+    "gradient": {"data": "digits", "count": 20, "width": 8, "depths": (2, 3, 4, 5)},
+    "centred": {"data": "digits", "count": 50, "width": 8, "depth": 3},
+}
+
+
+def test_there_is_a_tiny_size_of_each() -> None:
+    assert TINY.keys() == CLAIMS.keys()
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_an_experiment_answers_and_is_drawn(name: str) -> None:
+    claim = CLAIMS[name]
+    seeds = [claim.experiment(seed, **TINY[name]) for seed in (0, 1)]
+    assert all(isfinite(value) for numbers in seeds for value in numbers.values())
+    assert seeds[0] != seeds[1] or name == "derivative"
+    if not claim.alone:
+        assert claim.experiment(0, **TINY[name]) == seeds[0]
+    samples = Samples(tuple(seeds))
+    answers = claim.answers(samples)
+    assert answers
+    assert all(answer.value.n == 2 for answer in answers)
+    axes = Figure().add_subplot()
+    claim.draw(samples, axes)
+    assert axes.lines or axes.patches
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_setting_is_filled_in_by_both_sizes(name: str) -> None:
+    claim = CLAIMS[name]
+    for quick in (True, False):
+        assert "{" not in claim.setting.format(**claim.size(quick))
+    assert claim.quick["data"] == "digits"
+    assert claim.quick.keys() == claim.full.keys() == TINY[name].keys()
+
+
+def test_an_answer_needs_the_whole_interval() -> None:
+    high, middle, low = interval([2.0, 2.1, 2.2]), interval([0.0, 2.0]), interval([0.1, 0.2])
+    assert [above("", at, 1).holds for at in (high, middle, low)] == [True, None, False]
+    assert [below("", at, 1).holds for at in (high, middle, low)] == [False, None, True]
+    assert above("", interval([2.0]), 1).holds is None
+    assert exactly("", [0.0, 0.0], 0).holds
+    assert exactly("", [0.0, 1e-30], 0).holds is False
+
+
+def test_answers_are_taken_together() -> None:
+    yes, no, open_ = (exactly("", [0.0], 0), exactly("", [1.0], 0), above("", interval([1.0]), 0))
+    assert together([yes, yes]) == "holds"
+    assert together([yes, no]) == together([yes, open_]) == "holds in part"
+    assert together([no, open_]) == "does not hold"
+    assert together([open_]) == "not shown"
