@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # What one seed came to, by name: `relu/10` for ReLU at a depth of ten, say. All are finite.
 Numbers = Mapping[str, float]
 
-Verdict = Literal["holds", "holds in part", "does not hold", "not shown"]
+Verdict = Literal["holds", "holds in part", "does not hold", "not shown", "measured"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Samples:
 class Answer:
     """One thing that was measured, what it has to be if the statement holds, and whether it is.
 
-    `holds` is None where the interval reaches over the limit, so that nothing is shown.
+    `holds` is None where the interval reaches over the limit, so that nothing is shown. Where
+    `wanted` is empty, the statement says nothing of it.
     """
 
     what: str
@@ -57,6 +58,8 @@ class Answer:
     @property
     def verdict(self) -> Verdict:
         """In words."""
+        if not self.wanted:
+            return "measured"
         if self.holds is None:
             return "not shown"
         return "holds" if self.holds else "does not hold"
@@ -78,6 +81,11 @@ def exactly(what: str, values: Sequence[float], number: float) -> Answer:
     return Answer(what, interval(values), f"{number:g}, with every seed", holds)
 
 
+def measured(what: str, value: Interval) -> Answer:
+    """It may be what it is."""
+    return Answer(what, value, "", None)
+
+
 def _side(
     right: Callable[[float], bool], wrong: Callable[[float], bool], limit: float
 ) -> bool | None:
@@ -86,7 +94,7 @@ def _side(
 
 def together(answers: Sequence[Answer]) -> Verdict:
     """What several answers say of the statement that they are about."""
-    found = {answer.holds for answer in answers}
+    found = {answer.holds for answer in answers if answer.wanted}
     if found == {True}:
         return "holds"
     if True in found:

@@ -15,17 +15,23 @@ from reluctant.lecture.outcome import Shown, dumps
 from reluctant.words import number, plural
 
 _STYLE = {"holds": "bold green", "does not hold": "bold red", "holds in part": "bold yellow"}
-_SIGN = {"holds": "✔", "does not hold": "✖", "holds in part": "◐", "not shown": "?"}
+_SIGN = {
+    "holds": "✔",
+    "does not hold": "✖",
+    "holds in part": "◐",
+    "not shown": "?",
+    "measured": " ",
+}
 
 _INTRODUCTION = """\
 # What is taught about rectifiers, shown by experiment
 
-Written by `reluctant lecture`, from the numbers of one of its runs. Each statement is put to a small
-experiment on real data with several seeds. What is measured is a mean over seeds, or of ratios the
-geometric mean, with Student's interval at 95 %. An answer *holds* where the whole interval lies on
-the side on which it has to be, *does not hold* where all of it lies on the other, and is *not shown*
-where it reaches over the limit. The limits were set by hand. A statement holds where all its answers
-do, and in part where some do."""
+Written by `reluctant lecture`, from the numbers of one of its runs. Each statement is put to a
+small experiment on real data with several seeds. What is measured is a mean over seeds, or of
+ratios the geometric mean, with Student's interval at 95 %. An answer *holds* where the whole
+interval lies on the side on which it has to be, *does not hold* where all of it lies on the other,
+and is *not shown* where it reaches over the limit; where nothing is asked, it was only *measured*.
+The limits were set by hand. A statement holds where all its answers do, and in part where some do."""
 
 
 def table(shown: Sequence[Shown]) -> RenderableType:
