@@ -1,5 +1,6 @@
 """Every claim at its tiniest, and its verdict on numbers made by hand, either way."""
 
+from fnmatch import fnmatch
 from math import isfinite
 
 import pytest
@@ -76,6 +77,60 @@ def test_an_experiment_answers_and_is_drawn(name: str) -> None:
     assert axes.lines or axes.patches
 
 
+# By name, the first pattern that fits: a number with which each statement holds, and one with which
+# it does not.
+BY_HAND: dict[str, dict[str, tuple[float, float]]] = {
+    "derivative": {"*": (0, 1)},
+    "generalization": {
+        "fitted/*": (1, 0),
+        "accuracy/relu": (90, 80),
+        "accuracy/*": (85, 85),
+        "loss/relu": (0.2, 0.4),
+        "loss/*": (0.3, 0.3),
+    },
+    "cost": {"*/relu": (1, 1), "*": (2, 0.5)},
+    "gradient": {"sigmoid/*": (0.001, 0.5), "tanh/*": (0.001, 0.5), "*": (1, 0.01)},
+    "centred": {
+        "relu/output": (0.6, 0),
+        "relu/shift/*": (0.8, 0.2),
+        "tanh/output": (0, 0.6),
+        "tanh/shift/*": (0.3, 0.3),
+        "*": (0.5, 0.5),
+    },
+    "depth": {"*/3": (90, 90), "sigmoid/*": (10, 90), "*": (90, 10)},
+    "pretraining": {
+        "accuracy/pre-trained": (80, 80),
+        "accuracy/relu": (90, 50),
+        "accuracy/*": (10, 90),
+        "seconds/relu": (1, 9),
+        "seconds/*": (3, 3),
+    },
+    "silenced": {"*": (0, 1)},
+    "dying": {"dead/0.001": (0, 50), "*": (90, 0)},
+    "leaky": {"*": (100, 0)},
+    "alpha": {"alpha/*": (0.1, 0.25), "*": (80, 80)},
+    "modern": {"relu": (80, 80), "*": (90, 70)},
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_statement_holds_or_not_by_its_numbers(name: str) -> None:
+    claim = CLAIMS[name]
+
+    def verdicts(which: int) -> list[str]:
+        numbers = {
+            key: next(
+                pair[which] for pattern, pair in BY_HAND[name].items() if fnmatch(key, pattern)
+            )
+            for key in claim.experiment(0, **TINY[name])
+        }
+        answers = claim.answers(Samples((numbers, numbers)))
+        return [answer.verdict for answer in answers if answer.wanted]
+
+    assert set(verdicts(0)) == {"holds"}
+    assert "does not hold" in verdicts(1)
+
+
 def _untimed(numbers: Numbers) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if not name.startswith("seconds")}
 
@@ -93,6 +148,9 @@ def test_an_answer_needs_the_whole_interval() -> None:
     high, middle, low = interval([2.0, 2.1, 2.2]), interval([0.0, 2.0]), interval([0.1, 0.2])
     assert [above("", at, 1).holds for at in (high, middle, low)] == [True, None, False]
     assert [below("", at, 1).holds for at in (high, middle, low)] == [False, None, True]
+    # What lies on the limit is on neither side of it.
+    assert above("", interval([1.0, 1.0]), 1).holds is False
+    assert below("", interval([1.0, 1.0]), 1).holds is False
     assert above("", interval([2.0]), 1).holds is None
     assert exactly("", [0.0, 0.0], 0).holds
     assert exactly("", [0.0, 1e-30], 0).holds is False

@@ -67,12 +67,14 @@ class Answer:
 
 def above(what: str, value: Interval, limit: float) -> Answer:
     """It has to be larger."""
-    return Answer(what, value, f"above {limit:g}", _side(value.is_above, value.is_below, limit))
+    holds = _shown(value.is_above(limit), value.high is not None and value.high <= limit)
+    return Answer(what, value, f"above {limit:g}", holds)
 
 
 def below(what: str, value: Interval, limit: float) -> Answer:
     """It has to be smaller."""
-    return Answer(what, value, f"below {limit:g}", _side(value.is_below, value.is_above, limit))
+    holds = _shown(value.is_below(limit), value.low is not None and value.low >= limit)
+    return Answer(what, value, f"below {limit:g}", holds)
 
 
 def exactly(what: str, values: Sequence[float], number: float) -> Answer:
@@ -86,10 +88,8 @@ def measured(what: str, value: Interval) -> Answer:
     return Answer(what, value, "", None)
 
 
-def _side(
-    right: Callable[[float], bool], wrong: Callable[[float], bool], limit: float
-) -> bool | None:
-    return True if right(limit) else False if wrong(limit) else None
+def _shown(right: bool, wrong: bool) -> bool | None:
+    return True if right else False if wrong else None
 
 
 def together(answers: Sequence[Answer]) -> Verdict:

@@ -31,7 +31,8 @@ small experiment on real data with several seeds. What is measured is a mean ove
 ratios the geometric mean, with Student's interval at 95 %. An answer *holds* where the whole
 interval lies on the side on which it has to be, *does not hold* where all of it lies on the other,
 and is *not shown* where it reaches over the limit; where nothing is asked, it was only *measured*.
-The limits were set by hand. A statement holds where all its answers do, and in part where some do."""
+The limits were set by hand. A statement holds where all its answers do, and in part where some do.
+"""
 
 
 def table(shown: Sequence[Shown]) -> RenderableType:

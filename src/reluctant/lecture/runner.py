@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -94,6 +95,10 @@ def run(
         jobs: how many experiments at a time, each on one thread.
         kept: where what was run already is, and what is run now goes.
         told: called with a claim's name each time one of its seeds is there.
+
+    Raises:
+        NoData: the images are not installed.
+        FolderNotWritable: numbers cannot be kept there.
     """
     numbers: dict[tuple[str, int], Numbers] = {}
     waiting: list[Task] = []
@@ -106,8 +111,9 @@ def run(
             else:
                 numbers[of.name, seed] = found
                 told(of.name)
-    # What measures time goes first and has the machine to itself; then the longest, so that no
-    # core waits for one at the end.
+    for name in {claim(task.name).size(task.quick)["data"] for task in waiting}:
+        data.images(name, 1, 0)  # whether they are there is found out now, and not in a worker
+    # What measures time goes first and has the machine to itself.
     waiting.sort(key=lambda task: not claim(task.name).alone)
     for task, found in _done(waiting, jobs):
         kept.write(task, found)
@@ -145,7 +151,5 @@ def _one_at_a_time(task: Task, running: dict[Any, Task]) -> bool:
 
 
 def _quietly() -> None:
-    """A worker leaves it to its parent to say that it was interrupted."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker that is interrupted ends at once; its parent is too, and says so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -89,7 +89,7 @@ DEPTH = Claim(
         "count": 5000,
         "width": 64,
         "depths": (1, 3, 10, 30, 100),
-        "steps": 300,
+        "steps": 200,
         "rate": 0.001,
     },
     experiment=experiment,
