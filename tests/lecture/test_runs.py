@@ -74,6 +74,7 @@ def test_the_command_says_what_holds_and_keeps_page_and_figures(tmp_path: Path) 
     assert "reluctant  2 of 2  false" in done.stderr
     page = (tmp_path / "lecture.md").read_text("utf-8")
     assert "| [false](#false) | It is false. | does not hold |" in page
+    assert "3 seeds, at the size of `--quick`. scikit-learn's digits" in page
     assert "![true: It is true.](./true.svg)" in page
     assert (tmp_path / "true.svg").read_text("utf-8").startswith("<?xml")
     again = outcome.load(tmp_path / "numbers.json")

@@ -26,7 +26,7 @@ _SIGN = {
 _INTRODUCTION = """\
 # What is taught about rectifiers, shown by experiment
 
-Written by `reluctant lecture`, from the numbers of one of its runs. Each statement is put to a
+Written by `reluctant lecture`, from the numbers of its runs. Each statement is put to a
 small experiment on real data with several seeds. What is measured is a mean over seeds, or of
 ratios the geometric mean, with Student's interval at 95 %. An answer *holds* where the whole
 interval lies on the side on which it has to be, *does not hold* where all of it lies on the other,
@@ -51,8 +51,8 @@ def table(shown: Sequence[Shown]) -> RenderableType:
             verdict = Text(f"{_SIGN[answer.verdict]} {answer.verdict}")
             verdict.stylize(_STYLE.get(answer.verdict, ""))
             lines.add_row(answer.what, said(answer.value), verdict)
-        n = Text(f"{plural(at.n, 'seed')}. {at.setting}", "dim")
-        body = Group(Text(at.claim.statement, "italic"), lines, n)
+        how = Text(f"{plural(at.n, 'seed')}. {at.setting}", "dim")
+        body = Group(Text(at.claim.statement, "italic"), lines, how)
         parts += [head, Padding(body, (0, 0, 1, 2))]
     return Group(*parts)
 
@@ -85,7 +85,8 @@ def page(shown: Sequence[Shown], figures: str | None) -> str:
             f"| {answer.what} | {said(answer.value)} | {answer.wanted} | {answer.verdict} |"
             for answer in at.answers
         ]
-        lines += ["", f"{plural(at.n, 'seed')}. {at.setting}"]
+        size = ", at the size of `--quick`" if at.quick else ""
+        lines += ["", f"{plural(at.n, 'seed')}{size}. {at.setting}"]
         if figures is not None:
             lines += [
                 "",

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from reluctant import __version__
 from reluctant.errors import FolderNotWritable
 from reluctant.lecture import data, networks
 from reluctant.lecture.claim import Claim, Numbers, Samples
@@ -68,10 +69,11 @@ class Kept:
 
 
 def made_by(task: Task) -> str:
-    """Tells one experiment from another: its size, and the text of what it is written in."""
+    """Tells one experiment from another: its size, what it is written in, and torch's version."""
     of = claim(task.name)
     texts = [of.experiment.__code__.co_filename, data.__file__, networks.__file__]
-    digest = hashlib.sha256(repr(sorted(of.size(task.quick).items())).encode())
+    known = (sorted(of.size(task.quick).items()), __version__, torch.__version__)
+    digest = hashlib.sha256(repr(known).encode())
     for path in texts:
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:16]

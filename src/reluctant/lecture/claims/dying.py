@@ -71,7 +71,7 @@ def answers(samples: Samples) -> list[Answer]:
         below(f"units killed at a rate of {low} (%)", samples.mean(f"dead/{low}"), 5),
         above(f"units killed at a rate of {high} (%)", samples.mean(f"dead/{high}"), 25),
         measured(
-            f"of all units, those killed at {high} within the first {early} of {steps[-1]} "
+            f"units killed at {high} that are silent already after {early} of {steps[-1]} "
             "steps (%)",
             samples.mean(f"by/{high}/{early}"),
         ),
@@ -86,7 +86,7 @@ def answers(samples: Samples) -> list[Answer]:
 
 
 def draw(samples: Samples, axes: Axes) -> None:
-    """The dead over the steps, a line a rate."""
+    """Who is dead at the end, and since when: a unit may fire again in between."""
     rates = _rates(samples)
     for rate, stroke in zip(rates, strokes(len(rates)), strict=True):
         steps = _after(samples, "by", rate)
@@ -95,7 +95,7 @@ def draw(samples: Samples, axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_ylim(-3, 103)
     axes.set_xlabel("step")
-    axes.set_ylabel("units dead from here to the end (%)")
+    axes.set_ylabel("units killed by the end that\nare silent at this step (%)")
     legend(axes, "learning rate")
 
 
