@@ -1,12 +1,14 @@
-"""Writes docs/functions and docs/findings: a page for every activation function and finding.
+"""Writes docs/functions, docs/findings and docs/lecture.md.
 
-    python docs/generate.py [--examples WARD]
+    python docs/generate.py [--examples WARD] [--lecture RUN ...]
 
 A function's page is made of its facts. A finding's is written by hand in docs/templates, and has
 put in: the thresholds as the rules have them, `{dead.HALF percent}`, links to scripts of the ward,
 `{sick/third_bias}`, an example, `{example sick/third_bias}`, and the `{mistakes}`. With --examples
 the last two are taken anew from the runs with seed 0 in WARD, a folder that `python -m
-benchmarks.ward --rediagnose` has been through. A test fails where a page is not what this writes.
+benchmarks.ward --rediagnose` has been through. The lecture's page is made of its numbers.json;
+--lecture takes that, and the figures, from folders of `reluctant lecture`. A test fails where a
+page is not what this writes.
 """
 
 import argparse
@@ -22,6 +24,8 @@ from typing import Any
 from reluctant import diagnosis
 from reluctant.activations import CATALOGUE, FAMILIES, SHAPED, lookup
 from reluctant.facts import facts
+from reluctant.lecture import outcome, pages
+from reluctant.lecture.claims import CLAIMS
 from reluctant.record.reader import load
 from reluctant.report import curves, terminal
 from reluctant.report.functions import rows
@@ -30,6 +34,7 @@ from reluctant.words import percent
 DOCS = Path(__file__).parent
 FUNCTIONS, FINDINGS, TEMPLATES = DOCS / "functions", DOCS / "findings", DOCS / "templates"
 EXAMPLES = FINDINGS / "examples"
+LECTURE = DOCS / "lecture"
 WARD = "../../benchmarks/ward/scripts"
 
 # -- functions --------------------------------------------------------------------------------
@@ -190,14 +195,34 @@ def excerpt(said: str, slug: str) -> str:
     return dedent("\n\n".join([*shown, found[0]])) + "\n"
 
 
-# -- both -------------------------------------------------------------------------------------
+# -- lecture ----------------------------------------------------------------------------------
+
+
+def lecture() -> dict[str, str]:
+    """The page of the experiments, from the numbers that are kept."""
+    return {"lecture.md": pages.page(outcome.load(LECTURE / "numbers.json"), LECTURE.name)}
+
+
+def taken(folders: list[Path]) -> None:
+    """Keep the numbers of these runs; of a claim that several have, those of the last."""
+    found = {
+        at.claim.name: at for folder in folders for at in outcome.load(folder / "numbers.json")
+    }
+    shown = [found[name] for name in CLAIMS if name in found]
+    (LECTURE / "numbers.json").write_text(outcome.dumps(shown), encoding="utf-8")
+    pages.draw(shown, LECTURE)
+
+
+# -- all --------------------------------------------------------------------------------------
 
 
 def texts() -> dict[str, str]:
     """Every page by its place in docs."""
-    return {f"functions/{name}": text for name, text in functions().items()} | {
-        f"findings/{name}": text for name, text in findings().items()
-    }
+    return (
+        {f"functions/{name}": text for name, text in functions().items()}
+        | {f"findings/{name}": text for name, text in findings().items()}
+        | lecture()
+    )
 
 
 def main() -> None:
@@ -206,7 +231,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=head, epilog=rest)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--examples", type=Path, metavar="WARD", help="cut the examples anew")
+    parser.add_argument(
+        "--lecture",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="take the lecture's numbers from here",
+    )
     args = parser.parse_args()
+    if args.lecture is not None:
+        taken(args.lecture)
     if args.examples is not None:
         cut(args.examples)
     pages = texts()

@@ -73,6 +73,12 @@ class NothingSwept(ReluctantError):
         return error
 
 
+class NoData(ReluctantError):
+    """Data that an experiment needs are not on this machine."""
+
+    slug = "no-data"
+
+
 class OtherTrial(ReluctantError):
     """A folder that holds the runs of another command."""
 

@@ -24,6 +24,7 @@ _COMMANDS = (
     "compare",
     "search",
     "worker",
+    "lecture",
     "runs",
     "functions",
 )

@@ -13,7 +13,7 @@ from reluctant.errors import WrongArgument
 try:
     # Others have them from here, where it is said what is missing.
     from matplotlib.axes import Axes as Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
     from matplotlib.patches import Patch as Patch
 except ImportError:
     raise WrongArgument(

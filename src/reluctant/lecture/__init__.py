@@ -1,0 +1,1 @@
+"""What is taught about rectifiers, statement by statement, as small experiments on real data."""

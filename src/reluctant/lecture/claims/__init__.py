@@ -1,0 +1,43 @@
+"""The statements, in the order in which they are made: one small file each."""
+
+from reluctant.errors import WrongArgument
+from reluctant.lecture.claim import Claim
+from reluctant.lecture.claims.alpha import ALPHA
+from reluctant.lecture.claims.centred import CENTRED
+from reluctant.lecture.claims.cost import COST
+from reluctant.lecture.claims.depth import DEPTH
+from reluctant.lecture.claims.derivative import DERIVATIVE
+from reluctant.lecture.claims.dying import DYING
+from reluctant.lecture.claims.generalization import GENERALIZATION
+from reluctant.lecture.claims.gradient import GRADIENT
+from reluctant.lecture.claims.modern import MODERN
+from reluctant.lecture.claims.pretraining import PRETRAINING
+from reluctant.lecture.claims.silenced import LEAKY, SILENCED
+
+_ALL = (
+    DERIVATIVE,
+    GENERALIZATION,
+    COST,
+    GRADIENT,
+    CENTRED,
+    DEPTH,
+    PRETRAINING,
+    SILENCED,
+    DYING,
+    LEAKY,
+    ALPHA,
+    MODERN,
+)
+
+CLAIMS: dict[str, Claim] = {claim.name: claim for claim in _ALL}
+
+
+def claim(name: str) -> Claim:
+    """The claim of this name.
+
+    Raises:
+        WrongArgument: there is none.
+    """
+    if name not in CLAIMS:
+        raise WrongArgument(f"There is no claim {name!r}.", f"There are {', '.join(CLAIMS)}.")
+    return CLAIMS[name]
