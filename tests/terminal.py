@@ -85,6 +85,9 @@ def terminal(
 ) -> Iterator[Terminal]:
     """The command, at a terminal of its own; whatever is left of it in the end is killed."""
     told = {**os.environ, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment}
+    # Whoever imports readline gives its children the size of its own terminal, which comes first.
+    for its_own in ("COLUMNS", "LINES"):
+        told.pop(its_own, None)
     sized = struct.pack("HHHH", height, width, 0, 0)
     pid, end = pty.fork()
     if pid == 0:

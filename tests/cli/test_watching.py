@@ -105,10 +105,6 @@ def test_a_run_of_several_processes_is_shown_as_one(tmp_path: Path) -> None:
     part.close()
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="once in a busy run the emulated screen stayed half drawn after it was made smaller",
-)
 def test_it_follows_the_size_of_the_terminal(tmp_path: Path) -> None:
     written(tmp_path / "rec", 9, started=now())
     with viewing(tmp_path, "rec", width=100, height=40) as at:

@@ -30,6 +30,9 @@ DRAW_SECONDS = 0.5
 READ_SECONDS = 1.0
 PAUSE = 9
 
+# At the end whoever reads may finish, but nobody is kept from leaving for longer.
+LINGER_SECONDS = 2.0
+
 # A record that cannot be read may just be begun: what is wrong so often one after another, is.
 PATIENCE = 3
 
@@ -82,16 +85,19 @@ class _Follower:
         self._failures = 0
         self.failure: Exception | None = None
         self._over = Event()
+        self._thread = Thread(target=self._follow, daemon=True)
         if name is not None:
             folder.find(name)
 
     def start(self) -> None:
         """Go on reading in a thread of its own, so that keys are heard meanwhile."""
-        Thread(target=self._follow, daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """Read no further."""
+        """Read no further, and let go of the record, which may take a moment."""
         self._over.set()
+        # Whoever is cut off in reading leaves SQLite's log beside the record.
+        self._thread.join(LINGER_SECONDS)
 
     def _follow(self) -> None:
         while not self._over.is_set() and self.failure is None:
