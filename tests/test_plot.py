@@ -131,10 +131,10 @@ def test_without_matplotlib_it_says_so() -> None:
 import sys
 sys.modules["matplotlib"] = None
 import reluctant
-from reluctant.errors import WrongArgument
+from reluctant.errors import NotInstalled
 try:
     reluctant.plot
-except WrongArgument as error:
+except NotInstalled as error:
     assert "pip install 'reluctant[plot]'" in str(error), error
 else:
     raise SystemExit("it drew")

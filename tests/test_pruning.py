@@ -15,7 +15,7 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 import reluctant
-from reluctant.errors import NotPrunable, WrongArgument
+from reluctant.errors import NotInstalled, NotPrunable, WrongArgument
 from reluctant.record.run import Run
 from tests.records import a_run
 from tests.remedy.networks import CASES, ROWS, Case
@@ -240,7 +240,7 @@ def test_what_cannot_be_copied_is_refused() -> None:
 
 def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
-    with pytest.raises(NotPrunable, match=r"pip install 'reluctant\[prune\]'"):
+    with pytest.raises(NotInstalled, match=r"pip install 'reluctant\[prune\]'"):
         reluctant.prune(Chain(), a_dead_run(), torch.randn(16, 20))
 
 

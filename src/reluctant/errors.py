@@ -222,6 +222,21 @@ class UnknownActivation(ReluctantError):
         return cls(f"There is no activation function {name!r}.", hint)
 
 
+class NotInstalled(ReluctantError):
+    """A package that is needed for this, and not for all else."""
+
+    slug = "not-installed"
+
+    @classmethod
+    def of(cls, what: str, extra: str, instead: str | None = None) -> "NotInstalled":
+        """`what` is a sentence that ends with its name; `extra` is ours, `instead` a phrase."""
+        otherwise = f", or {instead}" if instead else ""
+        return cls(
+            f"{what}, which is not installed.",
+            f"Install it with `pip install 'reluctant[{extra}]'`{otherwise}.",
+        )
+
+
 class WrongArgument(ReluctantError, ValueError):
     """An argument that a function cannot take."""
 

@@ -64,6 +64,7 @@ def prune(
     Raises:
         NotPrunable: the model cannot be changed, is not that of the run, or would compute something
             else on some of the inputs.
+        NotInstalled: torch-pruning is not there.
         WrongArgument: there are no inputs, or they can be gone through only once.
         RunNotFound, RecordDamaged, RecordTooNew: as their names say.
     """

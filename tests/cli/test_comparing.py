@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.commands import Done, reluctant
+from tests.commands import Done, python, reluctant
 
 from reluctant import load
 
@@ -202,6 +202,17 @@ def test_a_metric_that_never_appears(folder: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert "no 'accuracy (.*)' was found" in done.err
     assert "    one\n    precision 3\n" in done.err
+
+
+def test_what_it_takes_is_asked_for_before_anything_is_run(folder: Path) -> None:
+    code = (
+        "import sys; sys.modules['scipy'] = None; from reluctant.cli import main; "
+        "sys.argv = ['reluctant', 'compare', '--activations', 'elu', 'plain.py']; main()"
+    )
+    done = python("-c", code, cwd=folder)
+    assert (done.code, done.out) == (2, "")
+    assert "pip install 'reluctant[compare]'" in done.err
+    assert not (folder / ".reluctant").exists()
 
 
 @pytest.mark.parametrize(

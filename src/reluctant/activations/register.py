@@ -11,6 +11,7 @@ from reluctant.activations.catalogue import CATALOGUE, SHAPED
 from reluctant.activations.definition import Activation
 from reluctant.activations.expression import START, Expression
 from reluctant.errors import WrongArgument
+from reluctant.extras import needed
 
 # Where a new function is tried: it must be a number there, and so must its derivative.
 _GRID = torch.arange(-6_400, 6_401, dtype=torch.float64) / 200
@@ -39,6 +40,7 @@ def register(
         reference: where it was first written down.
 
     Raises:
+        NotInstalled: a formula is given, and sympy is not there.
         WrongArgument: the name is taken, the formula cannot be read, or gives no number somewhere
             between -10,000 and 10,000.
     """
@@ -89,14 +91,9 @@ def define(
 
 
 def _from_formula(text: str, names: tuple[str, ...]) -> tuple[str, str, Any, Any]:
-    try:
+    with needed("sympy", "A formula is read by sympy", "symbolic", "give a callable"):
         import sympy
         from sympy.printing.pytorch import TorchPrinter
-    except ImportError:
-        raise WrongArgument(
-            "A formula is read by sympy, which is not installed.",
-            "Install it with `pip install 'reluctant[symbolic]'`, or give a callable.",
-        ) from None
     symbols = [sympy.Symbol(symbol, real=True) for symbol in ("z", *names)]
     sigmoid, softplus = _smooth(sympy)
     words = {symbol.name: symbol for symbol in symbols} | {

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reluctant.cli import options
-from reluctant.errors import NothingCompared, ReluctantError
+from reluctant.errors import NothingCompared
+from reluctant.extras import needed
 from reluctant.observe import launch
 from reluctant.observe.launcher import launches
 from reluctant.record import folder
@@ -136,16 +137,17 @@ def compare(
         )
     if not module:
         launch.script(script, args)  # found out now, and not in every run
-    _needs_scipy()
     from reluctant.report import contest as report
     from reluctant.report import terminal
     from reluctant.swapping import replacement
     from reluctant.trials.attempt import Attempts
-    from reluctant.trials.conclusion import conclusion
-    from reluctant.trials.contest import ContestRunner
     from reluctant.trials.metric import Asked
     from reluctant.trials.plan import Plan
     from reluctant.trials.processes import Processes
+
+    with needed("scipy", "What a comparison shows is reckoned with scipy", "compare"):
+        from reluctant.trials.conclusion import conclusion
+        from reluctant.trials.contest import ContestRunner
 
     candidates = _candidates(names)
     for name in candidates:
@@ -194,13 +196,3 @@ def _candidates(names: str) -> tuple[str, ...]:
 def _told() -> Callable[[str], None]:
     ended = count(1)
     return lambda text: click.echo(f"reluctant  run {next(ended)}  {text}", err=True)
-
-
-def _needs_scipy() -> None:
-    try:
-        import scipy.special  # noqa: F401
-    except ImportError:
-        raise ReluctantError(
-            "Comparing needs scipy, which is not installed.",
-            "Install it with `pip install 'reluctant[compare]'`.",
-        ) from None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reluctant.cli import options
-from reluctant.errors import WrongArgument
+from reluctant.errors import NotInstalled, WrongArgument
 from reluctant.observe import launch
 from reluctant.observe.launcher import launches
 from reluctant.record import folder
@@ -185,5 +185,5 @@ def _draw(found: "Discovery", path: Path) -> None:
     from reluctant.report import curves
     from reluctant.swapping import written
 
-    with suppress(WrongArgument):
+    with suppress(NotInstalled):
         curves.draw([facts(written(expression(at.function))) for at in found.found], path)

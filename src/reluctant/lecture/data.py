@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reluctant.errors import NoData
+from reluctant.extras import needed
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
@@ -31,7 +32,8 @@ def images(name: str, count: int, seed: int) -> Images:
         seed: which.
 
     Raises:
-        NoData: they are not installed.
+        NoData: they are not on this machine.
+        NotInstalled: nor is the package that brings them.
     """
     inputs, labels = {"digits": _digits, "fashion": _fashion}[name]()
     order = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))
@@ -43,13 +45,8 @@ def images(name: str, count: int, seed: int) -> Images:
 
 @cache
 def _digits() -> tuple[Tensor, Tensor]:
-    try:
+    with needed("sklearn", "The handwritten digits come with scikit-learn", "examples"):
         from sklearn.datasets import load_digits
-    except ImportError:
-        raise NoData(
-            "The handwritten digits come with scikit-learn, which is not installed.",
-            "Install it with `pip install 'reluctant[examples]'`.",
-        ) from None
     digits = load_digits()
     return torch.tensor(digits.data, dtype=torch.float32), torch.tensor(digits.target)
 

@@ -118,13 +118,11 @@ def write(shown: list[Shown], folder: Path) -> None:
 
 def draw(shown: Sequence[Shown], folder: Path) -> None:
     """A figure a claim; needs matplotlib."""
-    from matplotlib import rc_context
-
     from reluctant.report import pictures
 
     for at in shown:
         # The same file each time: neither a date nor random names in it.
-        with rc_context({"svg.hashsalt": "reluctant", "svg.fonttype": "none"}):
+        with pictures.rc_context({"svg.hashsalt": "reluctant", "svg.fonttype": "none"}):
             axes = pictures.picture(None, 7.2, 4.0)
             axes.grid(axis="y", linewidth=0.4, alpha=0.5)
             axes.set_axisbelow(True)

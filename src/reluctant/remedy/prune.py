@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from reluctant.errors import NotPrunable
+from reluctant.extras import needed
 from reluctant.remedy.outputs import Forward, as_written, difference, outputs, tensors
 from reluctant.remedy.refusal import Refused
 from reluctant.words import number, plural
@@ -236,13 +237,8 @@ def _observed(
 
 
 def _library() -> Any:
-    try:
+    with needed("torch_pruning", "A model is pruned by torch-pruning", "prune"):
         import torch_pruning
-    except ImportError:
-        raise NotPrunable.because(
-            "that takes torch-pruning, which is not installed",
-            "Install it with `pip install 'reluctant[prune]'`.",
-        ) from None
     return torch_pruning
 
 

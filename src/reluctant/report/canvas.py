@@ -13,16 +13,15 @@ def saved(path: Path, width: float, height: float) -> Iterator[Any]:
     """A figure of matplotlib's, in inches, for a file whose ending tells its kind.
 
     Raises:
-        WrongArgument: matplotlib is not there, or the ending is unknown.
+        NotInstalled: matplotlib is not there.
+        WrongArgument: the ending is unknown.
         FolderNotWritable: the file cannot be written.
     """
     # Not at the top: what is drawn is shown without matplotlib, too.
-    from matplotlib import rc_context
-
     from reluctant.report import pictures
 
     # The same file each time: neither a date nor random names in it.
-    with rc_context({"svg.hashsalt": "reluctant", "svg.fonttype": "none"}):
+    with pictures.rc_context({"svg.hashsalt": "reluctant", "svg.fonttype": "none"}):
         figure = pictures.figure(width, height)
         yield figure
         dated = {"Date": None} if path.suffix.lower() in (".svg", "") else None

@@ -12,7 +12,8 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
     """One small diagram a function, side by side, into a file whose ending tells its kind.
 
     Raises:
-        WrongArgument: matplotlib is not there, no function has a curve, or the ending is unknown.
+        NotInstalled: matplotlib is not there.
+        WrongArgument: no function has a curve, or the ending is unknown.
         FolderNotWritable: the file cannot be written.
     """
     entries = [entry for entry in entries if "curve" in entry]

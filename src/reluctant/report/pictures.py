@@ -8,18 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reluctant.errors import WrongArgument
+from reluctant.extras import needed
 
-try:
+with needed("matplotlib", "Pictures are drawn by matplotlib", "plot"):
     # Others have them from here, where it is said what is missing.
+    from matplotlib import rc_context as rc_context
     from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure as Figure
     from matplotlib.patches import Patch as Patch
-except ImportError:
-    raise WrongArgument(
-        "Pictures are drawn by matplotlib, which is not installed.",
-        "Install it with `pip install 'reluctant[plot]'`.",
-    ) from None
 
 # Apart for colour-blind readers (Okabe and Ito 2008).
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#BBBBBB"

@@ -12,7 +12,7 @@ def draw(sweep: Sweep, path: Path) -> None:
     """Loss, and the share of units that are dead, against the rate, into a file.
 
     Raises:
-        WrongArgument, FolderNotWritable: as `saved` does.
+        NotInstalled, WrongArgument, FolderNotWritable: as `saved` does.
     """
     with saved(path, 6.4, 4.0) as figure:
         from reluctant.report.pictures import BLUE, GREY, VERMILION

@@ -13,7 +13,7 @@ from tests.report.page.reading import decoded, figures, unpacked
 
 from reluctant.cli.report import subject
 from reluctant.diagnosis import RULES
-from reluctant.errors import WrongArgument
+from reluctant.errors import NotInstalled
 from reluctant.report.page import library, manual
 from reluctant.report.page.compose import render
 
@@ -128,7 +128,7 @@ def test_what_a_page_needs_is_said_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "find_spec", lambda name: None)
-    with pytest.raises(WrongArgument, match=r"plotly.*pip install 'reluctant\[report\]'"):
+    with pytest.raises(NotInstalled, match=r"plotly.*pip install 'reluctant\[report\]'"):
         render([subjects.empty()])
 
 

@@ -3,21 +3,18 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from reluctant.errors import WrongArgument
+from reluctant.errors import NotInstalled
 
 
 def javascript() -> str:
     """The library's text.
 
     Raises:
-        WrongArgument: plotly is not installed.
+        NotInstalled: plotly is not installed.
     """
     found = find_spec("plotly")
     for place in (found and found.submodule_search_locations) or ():
         path = Path(place) / "package_data" / "plotly.min.js"
         if path.is_file():
             return path.read_text(encoding="utf-8")
-    raise WrongArgument(
-        "The figures of a report are drawn by plotly, which is not installed.",
-        "Install it with `pip install 'reluctant[report]'`.",
-    )
+    raise NotInstalled.of("The figures of a report are drawn by plotly", "report")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reluctant.errors import WrongArgument
+from reluctant.extras import needed
 from reluctant.words import number, percent, plural
 
 if TYPE_CHECKING:
@@ -16,16 +16,11 @@ def template() -> "Template":
     """The template; what is put into it is text, and escaped.
 
     Raises:
-        WrongArgument: jinja2 is not installed.
+        NotInstalled: jinja2 is not installed.
     """
-    try:
+    with needed("jinja2", "A report is filled in by jinja2", "report"):
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
-    except ImportError:
-        raise WrongArgument(
-            "A report is filled in by jinja2, which is not installed.",
-            "Install it with `pip install 'reluctant[report]'`.",
-        ) from None
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
