@@ -32,7 +32,7 @@ CONTEST = Contest(
     "the last in the script's output",
     ("relu",),
     ("relu",),
-    9,
+    tuple(range(5, 14)),
     9,
     (
         Entrant("baseline", 9, None, 0.0012, 300e6, 12.0, 4.0),
@@ -107,7 +107,9 @@ def test_the_object_for_programs() -> None:
         "high": 0.06,
         "verdict": "better",
         "detectable": 0.02,
+        "differences": [],
     }
+    assert (said["seeds"], said["first_seed"]) == (9, 5)
     assert said["entrants"][3]["stopped"] == "stopped after 4 seeds, early"
 
 

@@ -106,10 +106,13 @@ def test_one_pair_says_that_it_says_nothing() -> None:
 def test_no_pair_at_all() -> None:
     found = compared([1.0, None], [None, 2.0])
     assert found == Candidate("treated", 0, None, None, None, None, "no difference shown", None)
+    assert found.differences == (None, None)
 
 
 def test_what_is_missing_takes_its_partner_along() -> None:
-    assert compared([1.0, None, 2.0], [2.0, 100.0, 3.0]) == compared([1.0, 2.0], [2.0, 3.0])
+    found = compared([1.0, None, 2.0], [2.0, 100.0, 3.0])
+    assert found == compared([1.0, 2.0], [2.0, 3.0])
+    assert found.differences == (-1, None, -1)
 
 
 def test_what_is_not_finite_is_the_worst_there_was() -> None:

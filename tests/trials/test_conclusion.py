@@ -47,7 +47,9 @@ def test_what_was_shown_and_what_it_cost(runner: ContestRunner) -> None:
     assert (candidate.n, candidate.verdict) == (6, "better")
     assert candidate.difference == pytest.approx(-0.275)
     assert found.where("better") == ("elu",)
-    assert (found.seeds, found.reached, found.same, found.limits) == (6, 6, ("relu",), ())
+    assert candidate.differences == pytest.approx([seed / 100 - 0.3 for seed in range(6)])
+    assert (found.reached, found.same, found.limits) == (6, ("relu",), ())
+    assert found.seeds == (0, 1, 2, 3, 4, 5)
     entrant = found.entrant("elu")
     assert (entrant.runs, entrant.pace, entrant.memory, entrant.dead) == (6, 0.01, 1002.5, 2.5)
     assert (found.entrant("baseline").kept, entrant.kept) == (4, 4), "from its output"
@@ -74,7 +76,11 @@ def test_runs_that_came_to_nothing_are_told(runner: ContestRunner) -> None:
     (elu,) = runner.standing.candidates
     ended(runner, runner.standing.baseline, LOSSES)
     ended(runner, elu, [0.5, float("nan"), 0.5])
-    (limit,) = conclusion(runner).limits
+    found = conclusion(runner)
+    assert found.comparison.of("elu").differences == pytest.approx(
+        (-0.5, 2.3 - 1.1, -0.4, None, None, None)
+    )
+    (limit,) = found.limits
     assert limit == (
         "1 run of elu came to a number that is not finite, which counts as the worst of all."
     )

@@ -1,6 +1,6 @@
 """What paired runs say of some candidates against a baseline, by one metric."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Direction = Literal["high", "low"]
@@ -14,7 +14,9 @@ class Candidate:
     `difference` is the mean of candidate minus baseline, and lies between `low` and `high` with a
     confidence of 95 %; `detectable` is the size of a true difference that so many pairs as spread
     as these show four times in five. None where there are too few pairs to tell: of means none at
-    all, of the rest fewer than two.
+    all, of the rest fewer than two. `differences` are those of the single pairs, in the order of
+    their seeds, and None for a seed that makes none; two candidates that differ in nothing else
+    come to the same.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Candidate:
     high: float | None
     verdict: Verdict
     detectable: float | None
+    differences: tuple[float | None, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

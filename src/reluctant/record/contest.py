@@ -36,7 +36,7 @@ class Contest:
     """All that is to be said of one.
 
     `metric_said` is where the metric is from, a phrase. `replaced` are the functions in whose place
-    candidates stood; `same` are candidates that are these. `seeds` is how many there were at most,
+    candidates stood; `same` are candidates that are these. `seeds` are all there were to be,
     `reached` how many pairs the candidate with the most has. `entrants` begin with the baseline.
     `limits` says in sentences what went wrong.
     """
@@ -49,7 +49,7 @@ class Contest:
     metric_said: str
     replaced: tuple[str, ...]
     same: tuple[str, ...]
-    seeds: int
+    seeds: tuple[int, ...]
     reached: int
     entrants: tuple[Entrant, ...]
     limits: tuple[str, ...]

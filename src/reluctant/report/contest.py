@@ -36,7 +36,8 @@ def verdict(contest: Contest) -> RenderableType:
 
 def _facts(contest: Contest) -> str:
     count = plural(len(contest.comparison.candidates), "function")
-    return f"{count} in the place of {' and '.join(contest.replaced)}, up to {contest.seeds} seeds"
+    seeds = plural(len(contest.seeds), "seed")
+    return f"{count} in the place of {' and '.join(contest.replaced)}, up to {seeds}"
 
 
 def _metric(contest: Contest) -> str:
@@ -139,7 +140,8 @@ def dumps(contest: Contest) -> str:
         "path": contest.path,
         "replaced": contest.replaced,
         "same": contest.same,
-        "seeds": contest.seeds,
+        "seeds": len(contest.seeds),
+        "first_seed": contest.seeds[0],
         "reached": contest.reached,
         "entrants": [
             {

@@ -80,17 +80,14 @@ class Told:
 def _candidate(
     name: str, direction: Direction, reference: Values, values: Values, resolution: float
 ) -> Candidate:
-    pairs = [
-        (own, other)
-        for own, other in zip(values, reference, strict=True)
-        if own is not None and other is not None
-    ]
-    differences = [own - other for own, other in pairs]
-    mean, difference = _mean([own for own, _ in pairs]), _mean(differences)
-    if difference is None or len(pairs) < 2:
+    each = paired(values, reference)
+    differences = [at for at in each if at is not None]
+    n, difference = len(differences), _mean(differences)
+    mean = _mean([own for own, at in zip(values, each, strict=True) if at is not None])
+    if difference is None or n < 2:
         verdict: Verdict = "no difference shown"
-        return Candidate(name, len(pairs), mean, difference, None, None, verdict, None)
-    error, freedom = spread(differences, resolution) / sqrt(len(pairs)), len(pairs) - 1
+        return Candidate(name, n, mean, difference, None, None, verdict, None, each)
+    error, freedom = spread(differences, resolution) / sqrt(n), n - 1
     reach = quantile((1 + CONFIDENCE) / 2, freedom)
     low, high = difference - reach * error, difference + reach * error
     if low <= 0 <= high:
@@ -98,7 +95,15 @@ def _candidate(
     else:
         verdict = "better" if (difference > 0) == (direction == "high") else "worse"
     detectable = (reach + quantile(POWER, freedom)) * error
-    return Candidate(name, len(pairs), mean, difference, low, high, verdict, detectable)
+    return Candidate(name, n, mean, difference, low, high, verdict, detectable, each)
+
+
+def paired(values: Values, reference: Values) -> tuple[float | None, ...]:
+    """Their differences, seed by seed; None where either is."""
+    return tuple(
+        None if own is None or other is None else own - other
+        for own, other in zip(values, reference, strict=True)
+    )
 
 
 def spread(differences: Sequence[float], resolution: float) -> float:

@@ -1,6 +1,7 @@
 """What a contest came to, from its runs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, median, stdev
@@ -52,7 +53,7 @@ def conclusion(runner: ContestRunner) -> Contest:
         metric.said,
         runner.replaced,
         runner.same,
-        len(runner.seeds),
+        tuple(runner.seeds),
         reached,
         (
             _entrant(standing.baseline, [], _kept_by(runner.replaced)),
@@ -81,7 +82,8 @@ def _candidate(
     # Whoever has not been stopped has got all the seeds that there were.
     last = entry.stopped is None
     mean = fmean(values) if values else None
-    return standing.race.judge(entry.name, differences, mean, last, reached)
+    found = standing.race.judge(entry.name, differences, mean, last, reached)
+    return replace(found, differences=standing.differences(entry))
 
 
 def _entrant(entry: Entry, differences: list[float], kept: float | None) -> Entrant:

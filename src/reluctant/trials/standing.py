@@ -10,7 +10,7 @@ from zlib import crc32
 from reluctant.record.comparison import Direction
 from reluctant.record.contest import BASELINE
 from reluctant.trials.attempt import Attempt
-from reluctant.trials.compare import Told
+from reluctant.trials.compare import Told, paired
 from reluctant.trials.metric import Figure, Metric
 from reluctant.trials.racing import Race
 
@@ -103,12 +103,20 @@ class Standing:
         began = [at.outcome.first for at in firsts if at.outcome is not None]
         return Told.of(self.direction, values, began)
 
+    def differences(self, entry: Entry) -> tuple[float | None, ...]:
+        """To the baseline with each seed; None where one of both has no number."""
+        told = self._told
+        return paired(told(self.values(entry)), told(self.values(self.baseline)))
+
     def pairs(self, entry: Entry) -> tuple[list[float], list[float]]:
         """Differences to the baseline with each seed that both have, and the values they are of."""
-        told = self.told([at for one in self.entries for at in self.values(one)])
-        both = zip(told(self.values(entry)), told(self.values(self.baseline)), strict=True)
-        known = [(own, other) for own, other in both if own is not None and other is not None]
-        return [own - other for own, other in known], [own for own, _ in known]
+        both = zip(self.differences(entry), self._told(self.values(entry)), strict=True)
+        known = [(at, own) for at, own in both if at is not None and own is not None]
+        return [at for at, _ in known], [own for _, own in known]
+
+    @property
+    def _told(self) -> Told:
+        return self.told([at for one in self.entries for at in self.values(one)])
 
     def failed(self) -> Iterator[tuple[Entry, Attempt, str]]:
         """Runs that came to no number, and why."""
