@@ -21,7 +21,7 @@ from tests.report.page import subjects
 from tests.report.page.reading import decoded, figures, unpacked
 
 from reluctant import __version__
-from reluctant.report.page import compose
+from reluctant.report.page import compose, template
 from reluctant.report.page.compose import render
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -32,7 +32,7 @@ PAGES["both"] = ("dying", "healed")
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose, "javascript", lambda: "library")
+    monkeypatch.setattr(template, "javascript", lambda: "library")
     monkeypatch.setattr(compose.manual, "entry", lambda slug, among: f"<p>The page {slug}.</p>")
 
 

@@ -1,9 +1,6 @@
-"""Puts a page together: every section of every run, and what the page's script needs."""
+"""Puts the page of runs together: every section of each."""
 
-import base64
-import json
 import warnings
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from reluctant import __version__
 from reluctant.record.finding import LayerSummary
 from reluctant.record.hidden import hidden
 from reluctant.report.page import facts, grids, manual
@@ -20,10 +16,10 @@ from reluctant.report.page.depth import Depth, depth
 from reluctant.report.page.figure import Figure, Numbers
 from reluctant.report.page.findings import Group, Material, groups
 from reluctant.report.page.functions import Fed, FunctionFigure, picture
-from reluctant.report.page.library import javascript
 from reluctant.report.page.loss import loss, scale
 from reluctant.report.page.profile import Profile, profiles
 from reluctant.report.page.subject import Subject
+from reluctant.report.page.template import filled
 from reluctant.report.page.units import UnitMap, downsampled, room, unit_map
 
 # So many maps are shown at once; the rest at a click.
@@ -143,46 +139,21 @@ def render(subjects: Sequence[Subject], state: str | None = None) -> str:
     With a `state` the page asks where it came from whether that has changed.
 
     Raises:
-        WrongArgument: a library that the page needs is not installed.
+        NotInstalled: a library that the page needs is not there.
     """
-    from reluctant.report.page.template import template
-
-    library = javascript()
     numbers = Numbers()
     # A record may hold NaN anywhere: a gap is what is drawn of it.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         loss_look = scale(subjects)
         parts = [part(at, f"run{place}", numbers, loss_look) for place, at in enumerate(subjects)]
-    figures = {at.key: at.content() for each in parts for at in each.figures()}
     slugs = list(dict.fromkeys(at.finding.slug for each in parts for at in each.findings))
     pages = ((slug, manual.entry(slug, frozenset(slugs))) for slug in slugs)
-    return template().render(
+    return filled(
+        "page.html",
+        [at for each in parts for at in each.figures()],
+        numbers,
+        state,
         parts=parts,
         manual={slug: html for slug, html in pages if html is not None},
-        library=packed(library.encode()),
-        figures=packed(dumps(figures).encode()),
-        numbers=packed(numbers.bytes()),
-        state=state,
-        version=__version__,
     )
-
-
-def dumps(content: Any) -> str:
-    """JSON without what it has no word for."""
-    return json.dumps(_finite(content), allow_nan=False, separators=(",", ":"), sort_keys=True)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, np.generic):
-        content = content.item()
-    return None if isinstance(content, float) and not np.isfinite(content) else content
-
-
-def packed(content: bytes) -> str:
-    """Deflated, and in letters: what the page's script unpacks."""
-    return base64.b64encode(zlib.compress(content, 6)).decode()
