@@ -8,6 +8,8 @@ from torch.nn import functional as F
 import reluctant
 from reluctant.activations import CATALOGUE
 from reluctant.errors import UnknownActivation, WrongArgument
+from reluctant.facts import drawn
+from reluctant.swapping import replacement
 
 
 def model() -> nn.Sequential:
@@ -135,3 +137,16 @@ def test_what_is_no_function_is_refused(name, function, words) -> None:  # type:
     with pytest.raises(WrongArgument, match=words):
         reluctant.register(name, function)
     assert "odd" not in CATALOGUE
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["relu", "leaky_relu:0.1", "prelu", "prelu:1,0.1", "hardtanh:-2,2", "elu:0.5", "rrelu",
+     "softplus:2", "max(z, a * tanh(z))"],
+)  # fmt: skip
+def test_what_is_drawn_is_what_the_module_computes(text: str) -> None:
+    of = replacement(text)
+    xs, ys = drawn(of.of, **of.parameters)["curve"]
+    with torch.no_grad():
+        computed = of.module().eval().double()(torch.tensor(xs, dtype=torch.float64))
+    torch.testing.assert_close(torch.tensor(ys, dtype=torch.float64), computed)

@@ -32,12 +32,22 @@ def facts(of: Activation | Shaped) -> dict[str, Any]:
     return common | (_elementwise(of) if isinstance(of, Activation) else _shaped(of))
 
 
+def drawn(of: Activation, **values: float) -> dict[str, Any]:
+    """What a picture shows of it: its name, curve, slope, and where it is flat."""
+    return {
+        "name": of.name,
+        "curve": of.curve(**values),
+        "slope": of.slope_curve(**values),
+        "flat": of.flat_regions(**values),
+    }
+
+
 def _elementwise(of: Activation) -> dict[str, Any]:
     values = of.values()
     return {
         "shape": "as the input",
+        **drawn(of),
         "trainable": sorted(of.trainable),
-        "flat": of.flat_regions(),
         "kinks": of.kinks(**values),
         "range": of.range(**values),
         "monotone": of.monotone,
@@ -45,8 +55,6 @@ def _elementwise(of: Activation) -> dict[str, Any]:
         "piecewise_linear": of.piecewise_linear,
         "forward_gain": gains.forward_gain(of),
         "backward_gain": gains.backward_gain(of),
-        "curve": of.curve(),
-        "slope": of.slope_curve(),
     }
 
 

@@ -25,6 +25,12 @@ class Replacement:
     def __str__(self) -> str:
         return ":".join([self.of.name, ",".join(f"{value:g}" for value in self.values)]).rstrip(":")
 
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Those of the numbers that its formula has a name for."""
+        values = self.values[1:] if _counted(self.of) else self.values
+        return dict(zip(self.of.parameters, values, strict=False))
+
     def module(self) -> nn.Module:
         """A new module of it."""
         return own.module(self.of.name)(*self.values)
@@ -62,9 +68,7 @@ def replacement(text: str) -> Replacement:
         raise WrongArgument(
             f"The values in {text!r} are no numbers.", "Write them as in leaky_relu:0.1."
         ) from None
-    # PReLU's module takes how many slopes there are before their value; a registered function's
-    # takes the values that are learnt as any others.
-    counted = bool(of.trainable) and not of.differentiable
+    counted = _counted(of)
     names = ("num_parameters", "init") if counted else tuple(of.parameters)
     if len(values) > len(names):
         known = ", ".join(names) or "no values"
@@ -73,6 +77,14 @@ def replacement(text: str) -> Replacement:
         values = (int(values[0]), *values[1:])
     of.check(**dict(zip(names, values, strict=False)))
     return Replacement(of, values)
+
+
+def _counted(of: Activation) -> bool:
+    """Whether its module takes how many slopes there are before their value, as PReLU's does.
+
+    A registered function's takes the values that are learnt as any others.
+    """
+    return bool(of.trainable) and not of.differentiable
 
 
 def written(function: Expression) -> Activation:

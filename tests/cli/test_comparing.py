@@ -94,8 +94,12 @@ def test_a_comparison_by_the_training_loss(folder: Path) -> None:
     assert (run.info.seed, run.info.parent) == (6, str(folder / "all"))
     assert run.info.swaps == ("elu instead of relu in 1 module",)
 
-    again = compare(folder, *options, "trains.py")
+    again = compare(folder, *options, "--html", "page.html", "trains.py")
     assert (again.code, again.err) == (0, ""), "nothing is run again"
+    assert "\n  page     page.html\n" in again.out
+    page = (folder / "page.html").read_text("utf-8")
+    assert "<title>reluctant: compare, no difference shown, trains.py</title>" in page
+    assert page.count('id="function-') == 2, "relu, which is the script's, and elu"
     assert "relu is what the script has: that is the baseline." in again.out
     assert "No difference shown: elu. 2 seeds would probably" in again.out
     other = compare(folder, *options[:3], 3, *options[4:], "trains.py")
@@ -226,6 +230,7 @@ def test_what_it_takes_is_asked_for_before_anything_is_run(folder: Path) -> None
         (("--activations", "elu", "--metric", "speed", "plain.py"), "--maximize or --minimize"),
         (("--activations", "elu", "--budget", "soon", "plain.py"), "'soon' is no time"),
         (("--activations", "elu", "--seed-arg", "x", "plain.py"), "has no {} for the seed"),
+        (("--activations", "elu", "--html", "no/page.html", "plain.py"), "Name another FILE"),
         (("--activations", "elu", "--metric", "precision (.*)", "plain.py"), "No rectifier"),
     ],
 )

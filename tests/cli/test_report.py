@@ -59,7 +59,7 @@ def test_asking_for_help_reads_no_library(tmp_path: Path) -> None:
         (["nowhere"], "nowhere"),
         (["run", "--port", "80"], "--port goes with --live"),
         (["run", "--live", "--out", "page.html"], "leave --out away"),
-        (["run", "--out", "no/such/folder/page.html"], "Choose another place with --out FILE."),
+        (["run", "--out", "no/such/folder/page.html"], "Name another FILE for it."),
         (["run", "--live", "--port", "70000"], "70000 is not in the range"),
     ],
 )

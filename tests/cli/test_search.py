@@ -89,11 +89,15 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     assert len(live) == len(set(live))
     assert before <= {at.number for at in ledger.entries() if at.state == "done"}
     # All is there already: it is said again at once, as a table.
-    table = reluctant(*command, "train.py", cwd=tmp_path)
+    table = reluctant(*command, "--open", "train.py", cwd=tmp_path, BROWSER="true")
     assert table.code == 0
     assert "judged on 2 seeds that the search never used" in table.out
     assert 'reluctant.register("found_1"' in table.out
     assert "reluctant run --swap" in table.out
+    assert "page     found/search.html" in table.out
+    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert 'aria-label="The curve of silu(z) and its derivative.' in page
+    assert page.count("reluctant.register(") == 1
 
 
 @pytest.mark.slow
@@ -168,6 +172,7 @@ def test_a_script_that_sets_its_own_seed_is_found_out(script: Path, tmp_path: Pa
         (("none.py",), "There is no script none.py."),
         (("--replace", "rellu", "train.py"), "Did you mean relu"),
         (("--budget", "soon", "train.py"), "is no time"),
+        (("--html", "no/page.html", "train.py"), "The page cannot be written to no/page.html"),
         (("--seed-arg", "--seed", "train.py"), "has no {} for the seed"),
         (("--jobs", "0", "train.py"), "there must be a --storage"),
         (("--storage", "sqlite:///x.db", "train.py"), "two workers may take the same run"),

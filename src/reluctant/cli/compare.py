@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reluctant.cli import options
+from reluctant.cli import options, page
 from reluctant.errors import NothingCompared
 from reluctant.extras import needed
 from reluctant.observe import launch
@@ -101,6 +101,8 @@ class _Time(click.ParamType[float]):
     metavar="DIR",
     help="Keep the records in this folder; what has ended there is not run again.",
 )
+@options.html
+@options.opened
 @options.form
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -118,6 +120,8 @@ def compare(
     at: tuple[str, ...],
     tune: bool,
     out: Path | None,
+    html: Path | None,
+    opened: bool,
     form: str,
     script: str,
     args: tuple[str, ...],
@@ -155,6 +159,8 @@ def compare(
     asked = Asked(metric, way)
     asked.check()
     plan = Plan(script, args, module, seed_arg)
+    if html is not None or opened:
+        page.ready(html)
     home = folder.create_trial(script, out)
     runner = ContestRunner(
         Attempts(plan, home, Processes()),
@@ -178,10 +184,16 @@ def compare(
         )
         sys.exit(INTERRUPTED)
     found = conclusion(runner)
+    target = html or (home / "compare.html" if opened else None)
     if form == "json":
         click.echo(report.dumps(found))
     else:
-        terminal.show(report.verdict(found))
+        terminal.show(report.verdict(found, target))
+    if target is not None:
+        from reluctant.report.page.contest import render
+
+        named = (*found.replaced, *(at.name for at in found.comparison.candidates))
+        page.write(render(found, page.curves(named)), target, opened)
 
 
 def _candidates(names: str) -> tuple[str, ...]:

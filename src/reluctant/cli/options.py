@@ -62,6 +62,21 @@ jobs = click.option(
 )
 
 
+html = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page of it to FILE, too; it needs no network.",
+)
+
+opened = click.option(
+    "--open",
+    "opened",
+    is_flag=True,
+    help="Show that page in the browser; without --html it is put beside the records.",
+)
+
+
 def exit_code(diagnosis: "Diagnosis", fail_on: str) -> int:
     """What `--fail-on` makes of a diagnosis."""
     severity = diagnosis.severity

@@ -1,13 +1,12 @@
 """`reluctant report`: a page that shows runs from the inside."""
 
-import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from reluctant.errors import FolderNotWritable
+from reluctant.cli import page
 from reluctant.record import folder
 
 if TYPE_CHECKING:
@@ -53,17 +52,8 @@ def report(
         serve(paths, _page, DEFAULT_PORT if port is None else port, opened, click.echo)
         return
     target = out or paths[0] / "report.html"
-    content = _page(paths)
-    try:
-        target.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise FolderNotWritable(
-            f"The page cannot be written to {target} ({error.strerror or error}).",
-            "Choose another place with --out FILE.",
-        ) from error
+    page.write(_page(paths), target, opened)
     click.echo(target)
-    if opened:
-        webbrowser.open(target.resolve().as_uri())
 
 
 def _page(paths: Sequence[Path], state: str | None = None) -> str:

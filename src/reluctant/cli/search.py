@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reluctant.cli import options
+from reluctant.cli import options, page
 from reluctant.errors import NotInstalled, WrongArgument
 from reluctant.observe import launch
 from reluctant.observe.launcher import launches
@@ -101,6 +101,8 @@ class Duration(_Time):
     metavar="DIR",
     help="Keep the search in this folder; one that was interrupted there goes on.",
 )
+@options.html
+@options.opened
 @options.form
 @click.argument("script")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -115,6 +117,8 @@ def search(
     timeout: float | None,
     storage: str | None,
     out: Path | None,
+    html: Path | None,
+    opened: bool,
     form: str,
     script: str,
     args: tuple[str, ...],
@@ -146,6 +150,8 @@ def search(
     from reluctant.swapping import elementwise
 
     names = tuple(elementwise(name).name for name in replaced)
+    if html is not None or opened:
+        page.ready(html)
     home = folder.create_trial(script, out, "searches")
     plan = training.plan(script, args, module, seed_arg, names, timeout)
     with alone(home), pages.progress() as (show, tell):
@@ -172,18 +178,21 @@ def search(
             sys.exit(INTERRUPTED)
     (home / "search.json").write_text(pages.dumps(found) + "\n", "utf-8")
     _draw(found, home / "functions.svg")
+    target = html or (home / "search.html" if opened else None)
     if form == "json":
         click.echo(pages.dumps(found))
     else:
-        terminal.show(pages.verdict(found))
+        terminal.show(pages.verdict(found, target))
+    if target is not None:
+        from reluctant.report.page.discovery import render
+
+        named = (*found.replaced, *(at.name for at in found.comparison.candidates))
+        page.write(render(found, page.curves(named)), target, opened)
 
 
 def _draw(found: "Discovery", path: Path) -> None:
     """The functions and their slopes, where matplotlib is there."""
-    from reluctant.activations.expression import expression
-    from reluctant.facts import facts
     from reluctant.report import curves
-    from reluctant.swapping import written
 
     with suppress(NotInstalled):
-        curves.draw([facts(written(expression(at.function))) for at in found.found], path)
+        curves.draw(list(page.curves(at.function for at in found.found).values()), path)

@@ -67,6 +67,7 @@ def inputs(run: Run, layer: str, *, ax: Axes | None = None) -> Axes:
 def _known(name: str) -> dict[str, object]:
     # Not at the top: all other pictures are drawn without torch.
     from reluctant.activations import Shaped, lookup
+    from reluctant.facts import drawn
 
     of = lookup(name)
     if isinstance(of, Shaped):
@@ -74,8 +75,7 @@ def _known(name: str) -> dict[str, object]:
             f"{of.name} is no function of one number, so it has no curve.",
             "Name one that is elementwise; `reluctant functions` lists them.",
         )
-    flat, slope = of.flat_regions(), of.slope_curve()
-    return {"name": of.name, "curve": of.curve(), "slope": slope, "flat": flat}
+    return drawn(of)
 
 
 def _met(of: Function) -> dict[str, object]:

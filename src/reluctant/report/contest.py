@@ -1,7 +1,6 @@
 """A comparison of activation functions as a person reads it, and as one JSON object."""
 
 import json
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,25 +11,30 @@ from rich.text import Text
 
 from reluctant.record.comparison import Candidate
 from reluctant.record.contest import BASELINE, Contest
+from reluctant.report import commands
 from reluctant.report.trials import STYLE, comparison
 from reluctant.words import number, plural
+
+READING = (
+    "Differences are means over pairs of runs with the same seed. The intervals hold for all "
+    "functions together, whenever each was stopped."
+)
 
 _MORE = {"high": "more is better", "low": "less is better"}
 
 
-def verdict(contest: Contest) -> RenderableType:
-    """The table, what is shown and what is not, and where the records are."""
+def verdict(contest: Contest, page: Path | None = None) -> RenderableType:
+    """The table, what is shown and what is not, and where the records and the page are."""
     heading = Text.assemble(("reluctant  ", "bold"), ("compare", "bold"))
-    heading.append(
-        "  " + shlex.join(["-m"] * contest.module + [contest.script, *contest.arguments])
-    )
+    heading.append("  " + commands.script(contest))
     heading.append(f"\n           {_facts(contest)}", "dim")
-    heading.append(f"\n           {_metric(contest)}", "dim")
+    heading.append(f"\n           {compared_by(contest)}", "dim")
     said = Group(*map(Text, sentences(contest)))
     limits = [Text(limit, style="italic") for limit in contest.limits]
-    place = contest.path.removeprefix(f"{Path.cwd()}/")
-    records = Text.assemble(("records  ", "dim"), shlex.quote(place))
-    parts: list[RenderableType] = [_table(contest), _costs(contest), said, *limits, records]
+    places = Text.assemble(("records  ", "dim"), commands.near(contest.path))
+    if page is not None:
+        places.append_text(Text.assemble(("\npage     ", "dim"), commands.near(str(page))))
+    parts: list[RenderableType] = [_table(contest), _costs(contest), said, *limits, places]
     return Group(Text(""), heading, *(Padding(part, (1, 0, 0, 2)) for part in parts))
 
 
@@ -40,7 +44,8 @@ def _facts(contest: Contest) -> str:
     return f"{count} in the place of {' and '.join(contest.replaced)}, up to {seeds}"
 
 
-def _metric(contest: Contest) -> str:
+def compared_by(contest: Contest) -> str:
+    """The metric, where it is from, and which way it is better."""
     at = contest.comparison
     return f"{at.metric}, {contest.metric_said}; {_MORE[at.direction]}"
 
@@ -93,10 +98,17 @@ def _interval(at: Candidate) -> str:
 
 
 def sentences(contest: Contest) -> Iterator[str]:
-    """What is shown and what is not, in words."""
-    at = contest.comparison
+    """All that is said in words."""
     for same in contest.same:
         yield f"{same} is what the script has: that is the baseline."
+    yield from shown(contest)
+    yield from stops(contest)
+    yield READING
+
+
+def shown(contest: Contest) -> Iterator[str]:
+    """What is shown and what is not."""
+    at = contest.comparison
     better, worse = contest.where("better"), contest.where("worse")
     for name in better:
         found = at.of(name)
@@ -106,13 +118,13 @@ def sentences(contest: Contest) -> Iterator[str]:
     rest = contest.where("no difference shown")
     if rest:
         yield f"No difference shown: {', '.join(rest)}." + _could(contest, rest)
+
+
+def stops(contest: Contest) -> Iterator[str]:
+    """Who got no more seeds, and why."""
     for entrant in contest.entrants:
         if entrant.stopped is not None:
             yield f"{entrant.name} was {entrant.stopped}."
-    yield (
-        "Differences are means over pairs of runs with the same seed. The intervals hold for all "
-        "functions together, whenever each was stopped."
-    )
 
 
 def _could(contest: Contest, names: tuple[str, ...]) -> str:

@@ -1,7 +1,6 @@
 """A search as a person reads it, while it goes on and when it has ended, and as one JSON object."""
 
 import json
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,19 +13,24 @@ from rich.text import Text
 
 from reluctant.record.comparison import Candidate
 from reluctant.record.discovery import Discovery
+from reluctant.report import commands
 from reluctant.words import number, plural
 
 # Raised when a key changes its meaning or goes away; new keys may come at any time.
 SCHEMA = 1
 
+READING = (
+    "The order was settled before these seeds were run, so that the answer's difference is not "
+    "flattered by the choice. A function is judged only where all before it were told apart."
+)
+
 _STYLE = {"better": "bold green", "worse": "bold red"}
 
 
-def verdict(discovery: Discovery) -> RenderableType:
-    """The table, what the search found, how it is used, and what went wrong."""
+def verdict(discovery: Discovery, page: Path | None = None) -> RenderableType:
+    """The table, what the search found, how it is used, what went wrong, and where all is kept."""
     heading = Text.assemble(("reluctant  ", "bold"), ("search", "bold"))
-    script = [*["-m"] * discovery.module, discovery.script, *discovery.arguments]
-    heading.append("  " + shlex.join(script))
+    heading.append("  " + commands.script(discovery))
     facts = (
         f"{plural(discovery.tried, 'function')} in {plural(discovery.runs, 'run')}, "
         f"{duration(discovery.seconds)}; judged on {plural(discovery.seeds, 'seed')} "
@@ -36,7 +40,7 @@ def verdict(discovery: Discovery) -> RenderableType:
     lines = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
     lines.add_column(style="dim", no_wrap=True)
     lines.add_column(overflow="fold")
-    for title, text in _lines(discovery):
+    for title, text in _lines(discovery, page):
         lines.add_row(title, Text(text))
     said = Group(*map(Text, sentences(discovery)))
     indented = [Padding(part, (1, 0, 0, 2)) for part in (_table(discovery), said, lines)]
@@ -75,47 +79,43 @@ def _interval(at: Candidate) -> str:
 
 def sentences(discovery: Discovery) -> Iterator[str]:
     """What was found, in words, and what the figures are."""
+    yield shown(discovery)
+    yield READING
+
+
+def shown(discovery: Discovery) -> str:
+    """What was found, in a sentence."""
     comparison, answer = discovery.comparison, discovery.found[0]
     at = comparison.of(answer.function)
     if at.verdict == "better" and at.difference is not None:
         does = "lowers" if comparison.direction == "low" else "raises"
-        yield (
+        return (
             f"The search's answer, {answer.function}, {does} the {comparison.metric} by "
             f"{number(abs(at.difference))} against the script {comparison.baseline}."
         )
-    elif at.verdict == "worse":
-        yield f"The search's answer, {answer.function}, is worse on seeds that it never used."
-    elif at.low is not None and at.low == at.high:
-        yield f"No difference: with {answer.function} all {at.n} pairs are the same."
-    elif at.detectable is None:
-        yield f"No difference is shown for {answer.function}: one pair shows none of any size."
-    else:
-        yield (
-            f"No difference is shown for {answer.function}: {at.n} pairs would probably have shown "
-            f"one of {number(at.detectable)}."
-        )
-    yield (
-        "The order was settled before these seeds were run, so that the answer's difference is not "
-        "flattered by the choice. A function is judged only where all before it were told apart."
+    if at.verdict == "worse":
+        return f"The search's answer, {answer.function}, is worse on seeds that it never used."
+    if at.low is not None and at.low == at.high:
+        return f"No difference: with {answer.function} all {at.n} pairs are the same."
+    if at.detectable is None:
+        return f"No difference is shown for {answer.function}: one pair shows none of any size."
+    return (
+        f"No difference is shown for {answer.function}: {at.n} pairs would probably have shown "
+        f"one of {number(at.detectable)}."
     )
 
 
-def _lines(discovery: Discovery) -> Iterator[tuple[str, str]]:
+def _lines(discovery: Discovery, page: Path | None) -> Iterator[tuple[str, str]]:
     for place, at in enumerate(discovery.found):
         yield "" if place else "define", at.define
-    swaps = [f"--swap {shlex.quote(f'{old}={discovery.found[0].function}')}"
-             for old in discovery.replaced]  # fmt: skip
-    script = shlex.join([*["-m"] * discovery.module, discovery.script, *discovery.arguments])
-    yield "use", " ".join(["reluctant run", *swaps, script])
+    yield "use", commands.swapped(discovery, discovery.replaced, discovery.found[0].function)
     for place, (why, count) in enumerate(discovery.why.items()):
         yield "" if place else "failed", f"{plural(count, 'run')}: {why}"
     if (Path(discovery.path) / "functions.svg").exists():
-        yield "picture", shlex.quote(_near(discovery.path) + "/functions.svg")
-    yield "records", shlex.quote(_near(discovery.path))
-
-
-def _near(path: str) -> str:
-    return path.removeprefix(f"{Path.cwd()}/")
+        yield "picture", commands.near(f"{discovery.path}/functions.svg")
+    yield "records", commands.near(discovery.path)
+    if page is not None:
+        yield "page", commands.near(str(page))
 
 
 def dumps(discovery: Discovery) -> str:

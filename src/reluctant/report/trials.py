@@ -1,10 +1,8 @@
 """A trial as a person reads it, and as one JSON object."""
 
 import json
-import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,6 +12,7 @@ from rich.text import Text
 
 from reluctant.record.comparison import Candidate, Comparison
 from reluctant.record.trial import ARMS, PLACEBO, TREATED, UNTREATED, Trial
+from reluctant.report import commands
 from reluctant.words import number, plural
 
 # Raised when a key changes its meaning or goes away; new keys may come at any time.
@@ -25,7 +24,7 @@ STYLE = {"better": "bold green", "worse": "bold red"}
 def verdict(trial: Trial) -> RenderableType:
     """The table, what the treatment did, what was done, and where the records are."""
     heading = Text.assemble(("reluctant  ", "bold"), ("trial", "bold"))
-    heading.append("  " + shlex.join(["-m"] * trial.module + [trial.script, *trial.arguments]))
+    heading.append("  " + commands.script(trial))
     facts = f"{plural(trial.seeds, 'seed')}, each {UNTREATED}, {TREATED} and with a {PLACEBO}"
     heading.append("\n           " + facts, "dim")
     lines = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
@@ -121,7 +120,7 @@ def _lines(trial: Trial) -> Iterator[tuple[str, str]]:
         yield "" if place else "done", done
     for place, text in enumerate(trial.placebos):
         yield "" if place else PLACEBO, text
-    yield "records", shlex.quote(trial.path.removeprefix(f"{Path.cwd()}/"))
+    yield "records", commands.near(trial.path)
 
 
 # -- for programs -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.report.page import subjects
+from tests.report.page import comparisons, subjects
 from tests.report.page.subjects import DIES_AT, DYING_UNITS, HOSTILE
 
 from reluctant.report.page.compose import render
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs a browser: apt-get install chromium"
 )
 BUILD = Path(__file__).parents[3] / "build" / "pages"
+PAGES = (*subjects.ALL, *comparisons.ALL)
 SHAPES = {"wide": (1280, 900), "phone": (400, 800)}
 
 UNDRAWN = """[...document.querySelectorAll("[data-figure]")]
@@ -64,16 +65,22 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """A page of these runs, made once."""
+    """A page of these runs, or of a comparison, made once."""
     folder = tmp_path_factory.mktemp("pages")
 
     def file(*names: str) -> Path:
         path = folder / f"{'-'.join(names)}.html"
         if not path.exists():
-            path.write_text(render([getattr(subjects, name)() for name in names]), encoding="utf-8")
+            path.write_text(made(*names), encoding="utf-8")
         return path
 
     return file
+
+
+def made(*names: str) -> str:
+    if names[0] in (*comparisons.ALL, *comparisons.HOSTILES):
+        return comparisons.page(names[0])
+    return render([getattr(subjects, name)() for name in names])
 
 
 @contextmanager
@@ -120,7 +127,7 @@ def dying(browser: Any, files: Callable[..., Path]) -> Iterator[Sight]:
 # -- every page -------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=product(subjects.ALL, SHAPES), ids="-".join)
+@pytest.fixture(scope="module", params=product(PAGES, SHAPES), ids="-".join)
 def seen(
     request: pytest.FixtureRequest, browser: Any, files: Callable[..., Path]
 ) -> Iterator[tuple[str, str, Sight]]:
@@ -302,6 +309,40 @@ def test_hostile_names_are_text(look: Look) -> None:
     told = hover(sight, "run0-silence", 0, 3, "step 30")
     assert HOSTILE in told
     sight.check_quiet()
+
+
+@pytest.mark.parametrize("name", comparisons.HOSTILES)
+def test_hostile_names_in_a_comparison_are_text(look: Look, name: str) -> None:
+    sight = look(name)
+    assert sight.page.locator("img, svg b, h1 b").count() == 0
+    assert HOSTILE in sight.page.locator("tbody").inner_text()
+    plot = sight.page.locator("#differences-plot")
+    plot.focus()
+    sight.page.keyboard.press("ArrowRight")
+    told = "document.getElementById('said').textContent"
+    sight.page.wait_for_function(f"{told}.includes('<img src=x')")
+    sight.check_quiet()
+
+
+def test_keys_go_from_function_to_function(look: Look) -> None:
+    sight = look("contest")
+    plot = sight.page.locator("#differences-plot")
+    plot.focus()
+    for name in ("prelu: 0.03, 0.01 to 0.06, better", "silu: 0.0056"):
+        sight.page.keyboard.press("ArrowRight")
+        told = "document.getElementById('said').textContent"
+        sight.page.wait_for_function(f"{told}.includes({name!r})")
+    sight.check_quiet()
+
+
+def test_the_table_of_functions_is_sorted_by_their_numbers(look: Look) -> None:
+    sight = look("contest")
+    names = "[...document.querySelectorAll('.sortable tbody th')].map((at) => at.textContent)"
+    assert sight.page.evaluate(names) == ["baseline", "prelu", "silu", "tanh"]
+    sight.page.get_by_role("button", name="effect size").click()
+    assert sight.page.evaluate(names) == ["prelu", "silu", "tanh", "baseline"]
+    sight.page.get_by_role("button", name="a step").click()
+    assert sight.page.evaluate(names)[0] == "prelu"
 
 
 def test_a_page_without_its_script_tells_in_words(browser: Any, files: Callable[..., Path]) -> None:

@@ -1,4 +1,4 @@
-"""Pages of hand-built runs, held against those in golden/.
+"""Pages of hand-built runs and comparisons, held against those in golden/.
 
 A change that is meant is written down by
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.report.page import subjects
+from tests.report.page import comparisons, subjects
 from tests.report.page.reading import decoded, figures, unpacked
 
 from reluctant import __version__
@@ -39,6 +39,13 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_as_it_was(name: str) -> None:
     page = render([getattr(subjects, run)() for run in PAGES[name]])
+    check_golden(f"{name}.html", _bare(page))
+    check_golden(f"{name}.json", _told(page))
+
+
+@pytest.mark.parametrize("name", ["contest", "few", "discovery", *comparisons.HOSTILES])
+def test_a_comparison_is_as_it_was(name: str) -> None:
+    page = comparisons.page(name)
     check_golden(f"{name}.html", _bare(page))
     check_golden(f"{name}.json", _told(page))
 
