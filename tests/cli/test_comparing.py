@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.commands import Done, python, reluctant
+from tests.terminal import terminal
 
 from reluctant import load
 
@@ -191,6 +193,20 @@ def test_when_the_time_runs_out_what_is_said_is_the_last_word(folder: Path) -> N
     again = compare(folder, *options, "--out", "all", "script.py")
     assert again.code == 2
     assert ran(folder) == ["relu 0", "relu 1"]
+
+
+@pytest.mark.slow
+def test_on_a_terminal_it_is_told_what_runs_and_how_far_all_is(folder: Path) -> None:
+    options = ("--activations", "softplus", "--seeds", 2, "--seed-arg", "{}", "--maximize")
+    command = (sys.executable, "-m", "reluctant", "compare", *options, "script.py")
+    with terminal(*command, cwd=folder) as at:
+        at.until("0 of up to 4 runs: baseline, seed 0")
+        at.until("reluctant  run 1  baseline, seed 0: ")
+        shown = at.until(lambda text: "softplus, seed 0" in text.split("left: ")[-1])
+        assert re.search(r"2 of up to 4 runs, up to .* s left: softplus, seed 0", shown)
+        assert at.left() == 0
+        assert "runs, up to" not in at.text(), "the bar is gone"
+        assert "records" in at.text()
 
 
 def test_a_script_that_fails_shows_its_own_traceback_once(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.commands import Done, reluctant
+from tests.terminal import terminal
 
 from reluctant import load
 
@@ -123,6 +124,17 @@ def test_the_last_number_in_the_output_counts(folder: Path) -> None:
     assert "No intervention: the runs are the same." in done.out
     assert ".reluctant/trials/" in done.out
     assert (folder / ".reluctant" / ".gitignore").read_text() == "*\n"
+
+
+def test_on_a_terminal_it_is_told_what_runs_and_how_far_all_is(folder: Path) -> None:
+    options = ("--seeds", 2, "--seed-arg", "{}", "--metric", "score (.*)", "plain.py")
+    with terminal(sys.executable, "-m", "reluctant", "trial", *options, cwd=folder) as at:
+        at.until("0 of up to 6 runs: untreated, seed 0")
+        at.until("reluctant  1 of 6 at most  untreated, seed 0: ")
+        at.until(lambda text: "treated, seed 1" in text.split("left: ")[-1])
+        at.until("of up to 5 runs")
+        assert at.left() == 0
+        assert "runs, up to" not in at.text(), "the bar is gone"
 
 
 def test_a_run_that_fails_is_left_out_with_its_partner(folder: Path) -> None:

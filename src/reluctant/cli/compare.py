@@ -2,8 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,8 +139,8 @@ def compare(
         )
     if not module:
         launch.script(script, args)  # found out now, and not in every run
+    from reluctant.report import bar, terminal
     from reluctant.report import contest as report
-    from reluctant.report import terminal
     from reluctant.swapping import replacement
     from reluctant.trials.attempt import Attempts
     from reluctant.trials.metric import Asked
@@ -162,20 +160,22 @@ def compare(
     if html is not None or opened:
         page.ready(html)
     home = folder.create_trial(script, out)
-    runner = ContestRunner(
-        Attempts(plan, home, Processes()),
-        candidates,
-        asked,
-        range(first, first + seeds),
-        jobs,
-        budget,
-        limit,
-        at,
-        tune,
-        _told(),
-    )
     try:
-        runner.run()
+        with bar.trials(lambda number: f"run {number}") as (tell, show):
+            runner = ContestRunner(
+                Attempts(plan, home, Processes()),
+                candidates,
+                asked,
+                range(first, first + seeds),
+                jobs,
+                budget,
+                limit,
+                at,
+                tune,
+                tell,
+                show,
+            )
+            runner.run()
     except KeyboardInterrupt:
         click.echo(
             f"reluctant: Interrupted. What has ended is kept in {home}.\n"
@@ -203,8 +203,3 @@ def _candidates(names: str) -> tuple[str, ...]:
     if not found:
         raise click.BadParameter("It names no function.", param_hint="--activations")
     return found
-
-
-def _told() -> Callable[[str], None]:
-    ended = count(1)
-    return lambda text: click.echo(f"reluctant  run {next(ended)}  {text}", err=True)

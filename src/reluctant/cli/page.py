@@ -19,9 +19,9 @@ def ready(target: Path | None) -> None:
         NotInstalled: a library that it needs is not there.
         FolderNotWritable: it cannot be put there.
     """
-    from reluctant.report.page.template import ready
+    from reluctant.report.page import template
 
-    ready()
+    template.ready()
     if target is not None and not os.access(target.parent, os.W_OK):
         why = "Permission denied" if target.parent.is_dir() else "No such folder"
         raise _not_writable(target, why)

@@ -2,8 +2,6 @@
 
 import re
 import sys
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,6 @@ from reluctant.record import folder
 
 if TYPE_CHECKING:
     from reluctant.record.comparison import Direction
-    from reluctant.trials.runner import Runner
 
 HARMED = 1
 INTERRUPTED = 130
@@ -84,18 +81,20 @@ def trial(
         )
     if not module:
         launch.script(script, args)  # found out now, and not in every run
-    from reluctant.report import terminal, trials
+    from reluctant.report import bar, terminal, trials
     from reluctant.trials.metric import called
     from reluctant.trials.plan import Plan
     from reluctant.trials.reading import Reading
     from reluctant.trials.runner import Runner
 
     plan = Plan(script, args, module, seed_arg, every)
-    runner = Runner(plan, folder.create_trial(script, out), seeds, jobs, _told(3 * seeds))
+    home, most = folder.create_trial(script, out), 3 * seeds
     try:
-        runner.run()
+        with bar.trials(lambda number: f"{number} of {most} at most") as (tell, show):
+            runner = Runner(plan, home, seeds, jobs, tell, show)
+            runner.run()
     except KeyboardInterrupt:
-        _interrupted(runner)
+        _interrupted(home)
     own = None if pattern is None else (called(pattern), pattern, better)
     found = Reading(runner, own).trial()
     if form == "json":
@@ -117,17 +116,13 @@ def _pattern(text: str) -> "re.Pattern[str]":
     return pattern
 
 
-def _told(most: int) -> Callable[[str], None]:
-    ended = count(1)
-    return lambda text: click.echo(f"reluctant  {next(ended)} of {most} at most  {text}", err=True)
+def _interrupted(home: Path) -> None:
+    from reluctant.trials.jobs import kept
 
-
-def _interrupted(runner: "Runner") -> None:
-    many = (
-        "1 run has ended and is" if runner.kept == 1 else f"{runner.kept} runs have ended and are"
-    )
+    count = kept(home)
+    many = "1 run has ended and is" if count == 1 else f"{count} runs have ended and are"
     click.echo(
-        f"reluctant: Interrupted. {many} kept in {runner.home}.\n"
+        f"reluctant: Interrupted. {many} kept in {home}.\n"
         "           The same command with --out and this folder goes on from there.",
         err=True,
     )

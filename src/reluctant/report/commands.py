@@ -10,13 +10,16 @@ class Scripted(Protocol):
     """What is about a script."""
 
     @property
-    def script(self) -> str: ...  # noqa: D102
+    def script(self) -> str:
+        """Its path, or the name of a module."""
 
     @property
-    def arguments(self) -> Sequence[str]: ...  # noqa: D102
+    def arguments(self) -> Sequence[str]:
+        """What it is given."""
 
     @property
-    def module(self) -> bool: ...  # noqa: D102
+    def module(self) -> bool:
+        """Whether it is a module."""
 
 
 def script(of: Scripted) -> str:

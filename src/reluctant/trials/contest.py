@@ -13,12 +13,13 @@ from statistics import median
 from time import perf_counter
 
 from reluctant.errors import FixedSeed, ScriptFails
+from reluctant.record.progress import Progress
 from reluctant.record.reader import load
 from reluctant.trials.attempt import Attempt, Attempts
 from reluctant.trials.metric import Asked
 from reluctant.trials.places import replaced, swaps
 from reluctant.trials.standing import Entry, Standing
-from reluctant.trials.tuning import Tuning
+from reluctant.trials.tuning import FACTORS, SEEDS, Tuning
 from reluctant.words import duration, plural
 
 # A candidate that fails so often gets no more seeds.
@@ -35,9 +36,9 @@ _OVER = "over.txt"
 class ContestRunner:
     """One comparison, while it runs: of these candidates, with these seeds.
 
-    `budget` is how many seconds it may take, `limit` how many a run
-    may. `at` are the sites where candidates stand; none for all between layers. `tell` is given a
-    sentence at the end of each run.
+    `budget` is how many seconds it may take, `limit` how many a run may. `at` are the sites where
+    candidates stand; none for all between layers. `tell` is given a sentence at the end of each
+    run, `show` how far all is when one begins or ends.
     """
 
     attempts: Attempts
@@ -50,12 +51,15 @@ class ContestRunner:
     at: tuple[str, ...] = ()
     tune: bool = False
     tell: Callable[[str], None] = print
+    show: Callable[[Progress], None] = lambda at: None
     standing: Standing = field(init=False)
     same: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     late: bool = False
     _began: float = field(default_factory=perf_counter)
     _begun: set[tuple[str, int]] = field(default_factory=set)
+    _running: dict[tuple[str, int], str] = field(default_factory=dict)
+    _ended: set[tuple[str, int]] = field(default_factory=set)
     _tuning: Tuning | None = None
 
     def __post_init__(self) -> None:
@@ -144,11 +148,10 @@ class ContestRunner:
 
     def _next(self) -> tuple[Entry, int] | None:
         """What is to run now: seed for seed, the baseline first, whoever is still in the race."""
-        racing = [at for at in self.standing.candidates if at.stopped is None]
-        if not racing:
+        if not self._racing:
             return None
         for seed in self.seeds:
-            for entry in (self.standing.baseline, *racing):
+            for entry in (self.standing.baseline, *self._racing):
                 if (entry.name, seed) in self._begun:
                     continue
                 known = self.attempts.known(entry.arm, seed)
@@ -194,18 +197,24 @@ class ContestRunner:
     def _call(self, entry: Entry, seed: int) -> tuple[Callable[[], Attempt | None], bool]:
         """What makes a run, in any thread, and whether that is to be a new one."""
         new = self.attempts.known(entry.arm, seed) is None
+        if new:
+            self._running[entry.name, seed] = f"{entry.name}, seed {seed}"
+            self.show(self._progress)
         return partial(self.attempts.make, entry.arm, seed, entry.options, self._limit()), new
 
     def _keep(self, entry: Entry, new: bool, attempt: Attempt | None) -> None:
         """Take note of a run that has ended, in the one thread that looks at all of them."""
         if attempt is None:
             return
+        self._ended.add((entry.arm, attempt.seed))
+        self._running.pop((entry.name, attempt.seed), None)
         entry.attempts[attempt.seed] = attempt
         if new:
             failure = f", {attempt.failure}" if attempt.failure else ""
             took = duration(attempt.ending.seconds)
             self.tell(f"{entry.name}, seed {attempt.seed}: {took}{failure}{self._left()}")
         self._stop_the_lost(entry)
+        self.show(self._progress)
 
     def _limit(self) -> float | None:
         if self.limit is not None:
@@ -221,22 +230,44 @@ class ContestRunner:
         took = [at.ending.seconds for one in entries for at in one.attempts.values()]
         return median(took) if took else None
 
+    # -- how far it is -----------------------------------------------------------------------
+
+    @property
+    def _progress(self) -> Progress:
+        running, ended = tuple(self._running.values()), len(self._ended)
+        return Progress(running, ended, ended + self._to_come, self._seconds_left)
+
+    @property
+    def _racing(self) -> list[Entry]:
+        return [at for at in self.standing.candidates if at.stopped is None]
+
+    @property
+    def _to_come(self) -> int:
+        """How many runs have not ended, if nobody drops out."""
+        standing, entrants = self.standing, 1 + len(self.names)
+        tuning = len(FACTORS) * SEEDS * entrants if self.tune else 0
+        if self._tuning is not None:
+            tuning = self._tuning.left
+        if standing.metric is None:
+            return entrants * len(self.seeds) + tuning - len(standing.baseline.attempts)
+        if self.late or not self._racing:
+            return len(self._running)
+        entries = (standing.baseline, *self._racing)
+        return sum(seed not in at.attempts for at in entries for seed in self.seeds) + tuning
+
+    @property
+    def _seconds_left(self) -> float | None:
+        """At most; None as long as nothing has ended."""
+        usual = self._usual(self.standing.baseline, *self._racing)
+        left = [] if usual is None else [usual * self._to_come / self.jobs]
+        if self.budget is not None:
+            left.append(max(0.0, self.budget - (perf_counter() - self._began)))
+        return min(left, default=None)
+
     def _left(self) -> str:
         """A phrase for the time that is left, if nobody drops out."""
-        racing = [at for at in self.standing.candidates if at.stopped is None]
-        usual = self._usual(self.standing.baseline, *racing)
-        if not racing or usual is None:
-            return ""
-        runs = sum(
-            seed not in entry.attempts
-            for entry in (self.standing.baseline, *racing)
-            for seed in self.seeds
-        )
-        runs += self._tuning.left if self._tuning is not None else 0
-        left = usual * runs / self.jobs
-        if self.budget is not None:
-            left = min(left, max(0.0, self.budget - (perf_counter() - self._began)))
-        return f"; {duration(left)} left at most"
+        left = self._seconds_left
+        return f"; {duration(left)} left at most" if self._racing and left is not None else ""
 
     def _stop_the_lost(self, ended: Entry) -> None:
         """See who has lost by what has ended: a run of the baseline makes a pair with each."""

@@ -1,7 +1,7 @@
 """What the page of a comparison has on it, whether functions were given or searched for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from reluctant.record.comparison import Candidate, Verdict
@@ -9,7 +9,7 @@ from reluctant.report.page.facts import Tile
 from reluctant.report.page.figure import Figure, Numbers
 from reluctant.report.page.shape import shape
 from reluctant.report.page.template import filled
-from reluctant.report.page.verdicts import LOOKS, Look
+from reluctant.report.page.verdicts import LOOKS
 from reluctant.words import number
 
 # The facts of a function: of them `name`, `curve`, `slope` and `flat` are drawn.
@@ -74,7 +74,6 @@ class Sheet:
     reading: Sequence[str]
     facts: Sequence[tuple[str, str]]
     numbers: Numbers
-    looks: Mapping[Verdict, Look] = field(default_factory=lambda: LOOKS)
 
     def figures(self) -> list[Figure]:
         """All of its figures."""
@@ -88,7 +87,7 @@ def page(sheet: Sheet) -> str:
     Raises:
         NotInstalled: a library that the page needs is not there.
     """
-    return filled("sheet.html", sheet.figures(), sheet.numbers, sheet=sheet)
+    return filled("sheet.html", sheet.figures(), sheet.numbers, sheet=sheet, looks=LOOKS)
 
 
 def functions(
