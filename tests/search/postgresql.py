@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,32 +19,31 @@ def server() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of our own, on a socket in a folder of the test's."""
+def postgresql() -> Iterator[str]:
+    """The address of a server of our own, on a socket in a folder of its own."""
     programs = server()
     if programs is None:
-        pytest.skip("PostgreSQL is not installed")
-    pytest.importorskip("psycopg")
-    home = tmp_path_factory.mktemp("pg")
+        pytest.skip("needs a database server: apt-get install postgresql")
+    pytest.importorskip("psycopg", reason="needs a driver: pip install 'reluctant[postgresql]'")
     # It refuses to run as root.
     root = os.geteuid() == 0
-    if root:
-        if shutil.which("runuser") is None:
-            pytest.skip("PostgreSQL does not run as root, and there is no runuser")
-        for at in (home, *home.parents[:2]):
-            at.chmod(0o755)
-        shutil.chown(home, "postgres")
+    if root and shutil.which("runuser") is None:
+        pytest.skip("PostgreSQL does not run as root, and there is no runuser")
     become = ["runuser", "-u", "postgres", "--"] if root else []
     user = "postgres" if root else getpass.getuser()
+    # Not in pytest's own folder: that is closed to all others, and too deep for a socket's name.
+    with TemporaryDirectory(prefix="reluctant-") as home:
+        if root:
+            shutil.chown(home, user)
 
-    def call(name: str, *arguments: str) -> None:
-        command = [*become, str(programs / name), *arguments]
-        subprocess.run(command, check=True, cwd=home, stdout=subprocess.DEVNULL)
+        def call(name: str, *arguments: str) -> None:
+            command = [*become, str(programs / name), *arguments]
+            subprocess.run(command, check=True, cwd=home, stdout=subprocess.DEVNULL)
 
-    call("initdb", "-D", f"{home}/data", "-A", "trust", "-N")
-    options = f"-k {home} -c listen_addresses= -c fsync=off"
-    call("pg_ctl", "-D", f"{home}/data", "-w", "-l", f"{home}/log", "-o", options, "start")
-    try:
-        yield f"postgresql+psycopg://{user}@/postgres?host={home}"
-    finally:
-        call("pg_ctl", "-D", f"{home}/data", "-m", "immediate", "stop")
+        call("initdb", "-D", f"{home}/data", "-A", "trust", "-N")
+        options = f"-k {home} -c listen_addresses= -c fsync=off"
+        call("pg_ctl", "-D", f"{home}/data", "-w", "-l", f"{home}/log", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://{user}@/postgres?host={home}"
+        finally:
+            call("pg_ctl", "-D", f"{home}/data", "-m", "immediate", "stop")
