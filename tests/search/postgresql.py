@@ -30,8 +30,10 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if root:
         if shutil.which("runuser") is None:
             pytest.skip("PostgreSQL does not run as root, and there is no runuser")
-        for at in (home, *home.parents[:2]):
-            at.chmod(0o755)
+        # Its folder is pytest's, whose folders are closed to others.
+        for at in (home, *home.parents):
+            if at.owner() == getpass.getuser() and not at.stat().st_mode & 0o001:
+                at.chmod(0o755)
         shutil.chown(home, "postgres")
     become = ["runuser", "-u", "postgres", "--"] if root else []
     user = "postgres" if root else getpass.getuser()
