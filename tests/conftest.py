@@ -1,8 +1,12 @@
 """Settings for all tests."""
 
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from reluctant.activations import CATALOGUE
 
 # Machines differ and are shared: how long an example takes is not what is tested.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,3 +20,12 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+@pytest.fixture(autouse=True)
+def _catalogue() -> Iterator[None]:
+    """A function that a test registers is gone after it."""
+    known = set(CATALOGUE)
+    yield
+    for name in set(CATALOGUE) - known:
+        del CATALOGUE[name]

@@ -82,15 +82,6 @@ def test_bad_input(old: str, new: str, error: type[Exception], words: str) -> No
         reluctant.swap(nn.ReLU(), "relu", "silu")
 
 
-@pytest.fixture
-def _forgotten() -> object:
-    known = set(CATALOGUE)
-    yield
-    for name in set(CATALOGUE) - known:
-        del CATALOGUE[name]
-
-
-@pytest.mark.usefixtures("_forgotten")
 @pytest.mark.parametrize(
     ("name", "function", "parameters", "twin"),
     [
@@ -119,7 +110,6 @@ def test_a_function_of_ones_own(name, function, parameters, twin) -> None:  # ty
         assert slope == 0
 
 
-@pytest.mark.usefixtures("_forgotten")
 @pytest.mark.parametrize(
     ("name", "function", "words"),
     [
