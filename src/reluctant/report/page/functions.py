@@ -154,9 +154,6 @@ def _curve(
     points = [(x, y) for x, y in zip(*function.curve, strict=True) if left <= x <= right]
     if len(points) < 2:
         return ([], []), [-1.0, 1.0]
-    ys = [y for _, y in points]
-    low, high = max(min(ys), -3.0), min(max(ys), 6.0)
-    room = 0.08 * max(high - low, 0.1)
     for end, (x, y), (near, before) in (
         (left, points[0], points[1]),
         (right, points[-1], points[-2]),
@@ -166,4 +163,9 @@ def _curve(
             slope = 0.0 if flat else (y - before) / (x - near)
             points.append((end, y + slope * (end - x)))
     xs, ys = map(list, zip(*sorted(points), strict=True))
+    low, high = min(ys), max(ys)
+    if not function.straight:
+        # Some rise so fast that nothing else would be seen.
+        low, high = max(low, -3.0), min(high, 6.0)
+    room = 0.08 * max(high - low, 0.1)
     return (xs, ys), [low - room, high + room]
