@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reluctant.record import folder
+from reluctant.record import folder, histogram
 from reluctant.record.info import RunInfo
 from reluctant.record.observation import LayerRow, NewLayer, NewSite, Observation, SiteRow
 from reluctant.record.run import Function, Sample
@@ -63,6 +63,7 @@ def _sample(
 ) -> Observation:
     layers, read = bias.shape
     site_rows, layer_rows = [], []
+    counts = histogram.count([rng.standard_normal(4096)])
     for layer in range(layers):
         dead = index >= dies[layer]
         mean = np.where(dead, -6, bias[layer]).astype(np.float32)
@@ -71,7 +72,8 @@ def _sample(
         high = np.where(dead, -2, mean + 3).astype(np.float32)
         size = np.asarray(1e-3 * 0.98**layer * rng.uniform(0.7, 1.4, read), np.float32)
         std = np.ones(read, np.float32)
-        site_rows.append(SiteRow(layer, BATCH, BATCH, fired, mean, std, mean - 3, high, size, size))
+        seen = (fired, mean, std, mean - 3, high, size, size, counts)
+        site_rows.append(SiteRow(layer, BATCH, BATCH, *seen))
         layer_rows.append(LayerRow(layer, size, std, size, bias[layer]))
     sample = Sample(index, step, 0, 2.3 * 0.99**index, 0.1, 0.05 * index)
     if index:

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from reluctant.record.histogram import BINS, EDGES, count
 from reluctant.record.info import RunInfo
 from reluctant.record.run import (
     Floats,
     Function,
     Head,
     HeadSeries,
+    HistogramSeries,
     InputSeries,
     Layer,
     LayerSeries,
@@ -31,6 +34,9 @@ FUNCTIONS = {
 }
 INPUTS = 200
 
+# Evenly spread through a normal distribution.
+NORMAL = np.array([NormalDist().inv_cdf((at + 0.5) / 99) for at in range(99)])
+
 
 @dataclass
 class Memory:
@@ -42,9 +48,13 @@ class Memory:
     heads: dict[int, HeadSeries] = field(default_factory=dict)
     ends: dict[int, Weights] = field(default_factory=dict)
     fed_limits: dict[int, tuple[Floats, Floats]] = field(default_factory=dict)
+    counted: bool = True  # whether there are histograms
 
     def site(self, index: int) -> SiteSeries:
         return self.sites[index]
+
+    def histogram(self, index: int) -> HistogramSeries:
+        return histogram_series(self.sites[index]) if self.counted else NO_HISTOGRAM
 
     def layer(self, index: int) -> LayerSeries:
         return self.layers[index]
@@ -60,6 +70,26 @@ class Memory:
 
     def limits(self, index: int) -> tuple[Floats, Floats] | None:
         return self.fed_limits.get(index)
+
+
+def plain_histogram(values: np.ndarray) -> np.ndarray:
+    """(B,) in the bins of the record, as one would count it."""
+    values = np.clip(values[~np.isnan(values)].astype(np.float64), EDGES[0], EDGES[-1])
+    side = EDGES[EDGES >= 0]
+    below, _ = np.histogram(-values[values <= 0], side)
+    above, _ = np.histogram(values[values > 0], side)
+    return np.concatenate([below[::-1], above])
+
+
+NO_HISTOGRAM = HistogramSeries(np.empty(0, np.int64), np.empty((0, BINS), np.int64))
+
+
+def histogram_series(series: SiteSeries) -> HistogramSeries:
+    """The inputs of some twenty units as normal as their means and spreads say, 99 of each."""
+    some = slice(None, None, -(-series.mean.shape[1] // 20))
+    mean, std = (np.asarray(column)[:, some, None] for column in (series.mean, series.std))
+    counts = [count([row.ravel()]) for row in mean + std * NORMAL]
+    return HistogramSeries(series.samples, np.reshape(counts, (-1, BINS)))
 
 
 def input_series(samples: int, **columns: Any) -> InputSeries:

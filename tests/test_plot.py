@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from hypothesis import given, settings
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 
 from reluctant import diagnose, plot
 from reluctant.activations import CATALOGUE
 from reluctant.errors import UnknownActivation, WrongArgument
 from reluctant.plot.units import MOST_LINES
+from reluctant.record.histogram import EDGES
 from reluctant.record.run import Function, Run, Site
 from reluctant.report.pictures import Picture, strokes
 from tests.diagnosis.test_properties import runs as any_runs
@@ -414,18 +417,37 @@ def test_what_is_no_function_of_one_number() -> None:
         plot.function(Function(0, "odd"))
 
 
+HINGE = replace(Function(0, "relu"), curve=((-6.0, 0.0, 6.0), (0.0, 0.0, 6.0)))
+
+
 def test_what_a_layer_is_fed() -> None:
-    relu = replace(Function(0, "relu"), curve=((-6.0, 0.0, 6.0), (0.0, 0.0, 6.0)))
-    run = replace(a_run(sites={1: {"mean": 1.0, "std": 0.5}}), functions=(relu,))
+    run = replace(a_run(sites={1: {"mean": 1.0, "std": 0.5}}), functions=(HINGE,))
     axes = plot.inputs(run, "layer1")
     assert axes.get_title() == "layer1: relu"
     assert isinstance(axes.figure, Figure)
-    (density,) = axes.figure.axes[1].get_lines()
-    xs, ys = np.asarray(density.get_xdata()), np.asarray(density.get_ydata())
-    assert xs[ys.argmax()] == pytest.approx(1.0)
-    assert ys.max() == pytest.approx(1 / (0.5 * np.sqrt(2 * np.pi)))
-    far = replace(a_run(sites={1: {"mean": -9.0, "std": 1.0}}), functions=(relu,))
+    filled, outline = axes.figure.axes[1].patches
+    assert isinstance(filled, StepPatch)
+    assert isinstance(outline, StepPatch)
+    heights, edges, _ = filled.get_data()
+    counts = run.series.histogram(1).counts[16:].sum(axis=0)
+    held = [counts[(low <= EDGES[:-1]) & (EDGES[1:] <= high)].sum() / counts.sum()
+            for low, high in pairwise(edges)]  # fmt: skip
+    assert heights * np.diff(edges) == pytest.approx(held)
+    assert sum(held) == pytest.approx(1)
+    far = replace(a_run(sites={1: {"mean": -9.0, "std": 1.0}}), functions=(HINGE,))
     assert "100 % of the inputs lie beyond" in plot.inputs(far, "layer1").get_xlabel()
+
+
+def test_what_a_layer_was_fed_and_nobody_counted() -> None:
+    run = replace(a_run(), functions=(HINGE,))
+    assert isinstance(run.series, Memory)
+    run.series.counted = False
+    axes = plot.inputs(run, "layer1")
+    assert axes.get_xlabel() == "z (no histogram of it was recorded)"
+    assert isinstance(axes, Picture)
+    assert axes.alt.endswith("no histogram of them was recorded.")
+    assert isinstance(axes.figure, Figure)
+    assert len(axes.figure.axes) == 1
 
 
 # -- notebooks ----------------------------------------------------------------------------------

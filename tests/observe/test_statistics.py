@@ -8,7 +8,8 @@ import pytest
 import torch
 from tests.observe.conftest import Watched
 from tests.observe.nets import NETS, STEPS, Net, train
-from torch import Tensor
+from tests.records import plain_histogram
+from torch import Tensor, nn
 
 from reluctant.activations import CATALOGUE
 from reluctant.observe import probes
@@ -78,6 +79,20 @@ def test_activities_match_the_twin(watched: Watched, name: str, accumulate: int)
                 np.testing.assert_allclose(got[step], rms, rtol=2e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize(("name", "accumulate"), CASES)
+def test_histograms_match_the_twin(watched: Watched, name: str, accumulate: int) -> None:
+    run = watched(lambda: train(made(name), accumulate))
+    twin = Twin(made(name), accumulate)
+    for site in run.sites:
+        assert site.layer is not None
+        calls = twin.seen[run.layers[site.layer].name]
+        found = run.series.histogram(site.index)
+        assert found.samples.tolist() == list(range(STEPS))
+        for counts, pairs in zip(found.counts, calls, strict=True):
+            expected = plain_histogram(rows([z for z, _ in pairs]).ravel())
+            np.testing.assert_array_equal(counts, expected)
+
+
 def by_layer(run: Run) -> Iterator[tuple[str, SiteSeries, tuple[tuple[float, float], ...]]]:
     for site in run.sites:
         assert site.layer is not None
@@ -133,6 +148,19 @@ def test_the_twin_notices_a_wrong_probe(watched: Watched, monkeypatch: pytest.Mo
     monkeypatch.setattr(probes, "_fired", off_by_one)
     with pytest.raises(AssertionError):
         test_activities_match_the_twin(watched, "Mlp", 1)
+
+
+def test_the_twin_notices_a_number_counted_twice(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = probes._some
+
+    def wrong(values: Tensor) -> Tensor:
+        return torch.cat([right(values), right(values)[:, :1]], dim=1)
+
+    monkeypatch.setattr(probes, "_some", wrong)
+    with pytest.raises(AssertionError):
+        test_histograms_match_the_twin(watched, "Mlp", 1)
 
 
 def shown(*calls: Tensor) -> probes.Activity:
@@ -225,3 +253,63 @@ def test_rows_of_several_kinds_come_to_the_host_as_they_were() -> None:
             assert (tensor is None) == (array is None)
             if tensor is not None:
                 assert array.tolist() == tensor.tolist()
+
+
+# -- which numbers are counted ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(300, 8), (70, 6, 35), (5, 1024), (4096, 1), (1, 12, 700)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_units_and_positions_are_counted_alike(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], backwards: bool
+) -> None:
+    """Whatever their number, and however they lie in memory."""
+    monkeypatch.setattr(probes, "MOST_COUNTED", 1000)
+    z = torch.arange(float(np.prod(shape))).view(shape)
+    if backwards:
+        z = z.transpose(0, -1).contiguous().transpose(0, -1)
+    shelf, seen = probes.Shelf(), probes.Activity()
+    before = torch.get_rng_state()
+    shelf.activity(z, 1, 1, CATALOGUE["relu"].flat_regions(), seen)
+    shelf.settle()
+    assert torch.equal(before, torch.get_rng_state())
+    (some,) = seen.some
+    places = some.long()
+    assert 0.5 * min(z.numel(), 1000) < len(places) <= 1000
+    assert set(places.diff().tolist()) == {int(places[1])}, "at a fixed stride"
+    turn = int(np.prod(shape[1:]))
+    times = torch.bincount(places % turn, minlength=turn)
+    assert times.max() - times.min() <= 1
+
+
+def test_of_many_calls_the_first_are_counted() -> None:
+    calls = [torch.full((3, 2), float(at)) for at in range(20)]
+    some = torch.cat(shown(*calls).some)
+    assert some.unique().tolist() == list(range(probes.MOST_CALLS_COUNTED))
+
+
+def test_what_is_counted_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script may go on to write into its own, as a function in place does."""
+    monkeypatch.setattr(probes, "SMALL", 0)
+    z = torch.ones(3, 2)
+    shelf, seen = probes.Shelf(), probes.Activity()
+    shelf.activity(z, 1, 1, CATALOGUE["relu"].flat_regions(), seen)
+    z.zero_()
+    assert seen.some[0].tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_counted(watched: Watched, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 9).to(dtype)
+    seen: list[Tensor] = []
+
+    def train_once() -> None:
+        z = layer(torch.randn(40, 6, dtype=dtype))
+        seen.append(z.detach().clone())
+        z.relu().sum().backward()
+        torch.optim.SGD(layer.parameters(), lr=0.1).step()
+
+    run = watched(train_once)
+    (counts,) = run.series.histogram(0).counts
+    np.testing.assert_array_equal(counts, plain_histogram(seen[0].float().numpy().ravel()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reluctant.record import folder
+from reluctant.record import folder, histogram
 from reluctant.record.info import RunInfo
 from reluctant.record.observation import LayerRow, NewLayer, NewSite, Observation, SiteRow
 from reluctant.record.run import Function, Sample
@@ -32,9 +32,8 @@ def observation(
     Every number in it says which sample it belongs to.
     """
     numbers = np.full(units, float(index), dtype=np.float32)
-    site_row = SiteRow(
-        0, 32, 64, np.full(units, index), numbers, numbers, numbers, numbers, numbers, None
-    )
+    seen = np.full(units, index), numbers, numbers, numbers, numbers, numbers, None
+    site_row = SiteRow(0, 32, 64, *seen, histogram.count([numbers]))
     layer_rows = tuple(LayerRow(layer, numbers, numbers, numbers, None) for layer in range(rows))
     sample = Sample(index, 10 * index, 0, loss, 0.1, 0.5 * index)
     if index:

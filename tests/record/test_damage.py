@@ -32,6 +32,7 @@ def read_all(path: Path) -> Run:
     run = load(path)
     for site in run.sites:
         run.series.site(site.index)
+        run.series.histogram(site.index)
     for layer in run.layers:
         run.series.layer(layer.index)
     return run
@@ -155,6 +156,8 @@ def test_a_garbled_file_is_read_or_damaged(sound: Path, data: st.DataObject) -> 
     [
         "UPDATE site_sample SET mean = x'00' WHERE sample = 2",
         "UPDATE site_sample SET fired = x'00000000000000' WHERE sample = 2",
+        "UPDATE site_sample SET histogram = x'0301' WHERE sample = 2",
+        "UPDATE site_sample SET histogram = 7 WHERE sample = 2",
         "UPDATE layer_sample SET weight = x'000102030405' WHERE sample = 2",
         "UPDATE layer SET shape = '[3'",
         "UPDATE function SET facts = '{}'",

@@ -21,6 +21,7 @@ from tests.record.observations import HIDDEN, LAST, RELU, SITE, observation, wri
 from reluctant.errors import RecordDamaged
 from reluctant.record import folder
 from reluctant.record.blobs import pack, pack_counts, unpack, unpack_counts
+from reluctant.record.histogram import BINS
 from reluctant.record.info import RunInfo
 from reluctant.record.observation import (
     Ending,
@@ -34,7 +35,16 @@ from reluctant.record.observation import (
     SiteRow,
 )
 from reluctant.record.reader import load
-from reluctant.record.run import Head, HeadSeries, InputSeries, Link, Parameter, Sample, Way
+from reluctant.record.run import (
+    Head,
+    HeadSeries,
+    HistogramSeries,
+    InputSeries,
+    Link,
+    Parameter,
+    Sample,
+    Way,
+)
 from reluctant.record.writer import Writer
 
 UNITS = 5
@@ -43,6 +53,7 @@ ROWS = ("gradient", "weight", "update", "bias")
 
 float32 = arrays.arrays(np.float32, UNITS, elements=st.floats(width=32))
 counts = arrays.arrays(np.int64, UNITS, elements=st.integers(0, 2**63 - 1))
+histograms = arrays.arrays(np.int64, BINS, elements=st.integers(0, 2**40), fill=st.just(0))
 # SQLite keeps no sign of a zero.
 losses = st.none() | st.floats().map(lambda value: value + 0.0)
 rates = st.none() | st.floats(allow_nan=False).map(lambda value: value + 0.0)
@@ -95,7 +106,7 @@ def samples(draw: st.DrawFn) -> list[Observation]:
         gradients = [draw(st.none() | float32) for _ in range(2)]
         at = SiteRow(
             0, draw(st.integers(0, 2**40)), draw(st.integers(0, 2**40)), draw(counts),
-            *(draw(float32) for _ in range(4)), *gradients,
+            *(draw(float32) for _ in range(4)), *gradients, draw(st.none() | histograms),
         )  # fmt: skip
         row = LayerRow(0, draw(float32), draw(float32), draw(float32), draw(st.none() | float32))
         step = draw(st.integers(0, 2**40))
@@ -104,6 +115,14 @@ def samples(draw: st.DrawFn) -> list[Observation]:
         new = ((layer, LAST), (RELU,), (site,), ((0, 1),)) if index == 0 else ((), (), (), ())
         found.append(Observation(sample, *new, (at,), (row,)))
     return found
+
+
+def check_histograms(series: HistogramSeries, seen: list[Observation]) -> None:
+    told = [(at.sample.index, at.site_rows[0].histogram) for at in seen]
+    counted = [(index, counts) for index, counts in told if counts is not None]
+    assert series.samples.tolist() == [index for index, _ in counted]
+    for found, (_, expected) in zip(series.counts, counted, strict=True):
+        check_same(found, expected)
 
 
 @settings(max_examples=40, deadline=None)
@@ -127,6 +146,7 @@ def test_what_is_written_is_read(seen: list[Observation]) -> None:
         ]
         assert repr(run.samples) == repr(tuple(at.sample for at in seen)), "NaN is no None"
         series, rows = run.series.site(0), run.series.layer(0)
+        check_histograms(run.series.histogram(0), seen)
         for position, at in enumerate(seen):
             (site_row,), (layer_row,) = at.site_rows, at.layer_rows
             assert series.samples[position] == rows.samples[position] == at.sample.index
@@ -413,6 +433,17 @@ def test_a_way_from_nowhere_is_damage(tmp_path: Path, way: Way) -> None:
         writer.end(Ending((way,)))
     with pytest.raises(RecordDamaged, match="begins nowhere"):
         load(tmp_path)
+
+
+def test_a_record_from_before_there_were_histograms_is_read(tmp_path: Path) -> None:
+    written(tmp_path)
+    with sqlite3.connect(tmp_path / "rank-0.sqlite") as connection:
+        connection.execute("ALTER TABLE site_sample DROP COLUMN histogram")
+        connection.execute("PRAGMA user_version = 5")
+    connection.close()
+    run = load(tmp_path)
+    assert run.series.histogram(0).counts.shape == (0, BINS)
+    assert run.series.site(0).samples.tolist() == [0, 1, 2]
 
 
 def test_a_record_from_before_costs_were_told_is_read(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_a_window_is_a_slice(run: Run, first: int, last: int | None) -> None:
     assert part.steps.tolist() == [at.step - expected[0].step for at in expected]
     np.testing.assert_array_equal(part.losses, run.losses[first:last])
     check_cut(part.series.site(0), run.series.site(0), first, last)
+    check_cut(part.series.histogram(0), run.series.histogram(0), first, last)
     for layer in (0, 1):
         check_cut(part.series.layer(layer), run.series.layer(layer), first, last)
         check_cut(part.series.fed(layer), run.series.fed(layer), first, last)

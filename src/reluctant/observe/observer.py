@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -27,11 +28,13 @@ from reluctant.observe.probes import to_host
 from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
 from reluctant.observe.sites import Glimpse, Seen, SiteMode
+from reluctant.record import histogram
 from reluctant.record.observation import LayerRow, Observation, SiteRow
 from reluctant.record.run import Intervention, Sample, Site
 from reluctant.record.writer import Writer
 
 Numbers = tuple[Any, ...]  # arrays, or None
+Counts = NDArray[np.int64]
 
 
 class Enough(SystemExit):
@@ -414,28 +417,33 @@ def _mean(losses: list[Tensor], factor: float) -> float | None:
 
 def _on_host(
     sites: Mapping[int, Seen], layers: Sequence[Rows]
-) -> tuple[Iterator[tuple[int, Seen, Numbers]], Iterator[tuple[Rows, Numbers]]]:
-    """Sites and layers, each with its numbers fetched from the device."""
+) -> tuple[Iterator[tuple[int, Seen, Numbers, Counts]], Iterator[tuple[Rows, Numbers]]]:
+    """Sites and layers with their numbers, fetched from the device, and the histograms of sites."""
     of_sites: list[tuple[Tensor | None, ...]] = [
         (at.fired, at.mean, at.variance, at.low, at.high, came.square, went.square)
         for at, came, went in (
             (seen.activity, seen.gradient_in, seen.gradient_out) for seen in sites.values()
         )
     ]
+    to_count = [tuple(seen.activity.some) for seen in sites.values()]
     of_layers = [(at.gradient, at.weight, at.change, at.bias) for at in layers]
-    numbers = iter(to_host([*of_sites, *of_layers]))
-    first = [(index, seen, next(numbers)) for index, seen in sites.items()]
-    return iter(first), zip(layers, numbers, strict=True)
+    rows = to_host([*of_sites, *to_count, *of_layers])
+    last = len(sites)
+    counts = map(histogram.count, rows[last : 2 * last])
+    first = zip(sites, sites.values(), rows[:last], counts, strict=True)
+    return first, zip(layers, rows[2 * last :], strict=True)
 
 
-def _site_row(site: int, seen: Seen, numbers: Numbers, factor: float, skipped: bool) -> SiteRow:
+def _site_row(
+    site: int, seen: Seen, numbers: Numbers, counts: Counts, factor: float, skipped: bool
+) -> SiteRow:
     fired, mean, variance, low, high, *squares = numbers
     into, out = (None if skipped or at is None else np.sqrt(at) for at in squares)
     if factor != 1:
         into, out = (None if at is None else at / factor for at in (into, out))
     activity = seen.activity
-    inputs, values = activity.inputs, activity.values
-    return SiteRow(site, inputs, values, fired, mean, np.sqrt(variance), low, high, into, out)
+    place = (site, activity.inputs, activity.values)
+    return SiteRow(*place, fired, mean, np.sqrt(variance), low, high, into, out, counts)
 
 
 def _layer_row(rows: Rows, numbers: Numbers) -> LayerRow:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from math import gcd
 from typing import Any
 
 import torch
@@ -23,6 +24,10 @@ BLOCK = 1 << 20
 # calls to read it would cost more than the reading. So many numbers are put by in all.
 SMALL = 1 << 16
 ROOM = 1 << 20
+
+# So many numbers of a call go into the histogram of its site, and so many calls of a sample.
+MOST_COUNTED = 1 << 12
+MOST_CALLS_COUNTED = 8
 
 
 def by_unit(values: Tensor, axis: int, step: int = 1) -> Tensor:
@@ -53,7 +58,8 @@ class Activity:
     """Counts and moments of a site's pre-activation; (U,) tensors on the script's device.
 
     `inputs` counts examples as the batch has them, `values` the numbers seen of each unit, `fired`
-    those outside the flat regions; `variance` is the population's.
+    those outside the flat regions; `variance` is the population's. `some` are those numbers, of
+    all units alike, that are to be counted into a histogram, (n,) of each of the first calls.
     """
 
     fired: Tensor
@@ -65,6 +71,7 @@ class Activity:
     def __init__(self) -> None:
         self.inputs = 0
         self.values = 0
+        self.some: list[Tensor] = []
 
     def add(
         self,
@@ -75,6 +82,7 @@ class Activity:
         variance: Tensor,
         low: Tensor,
         high: Tensor,
+        some: Tensor,
     ) -> None:
         """Take in what one call of the site showed (Chan, Golub, LeVeque 1979)."""
         if not self.values:
@@ -91,6 +99,8 @@ class Activity:
             self.high = torch.maximum(self.high, high)
         self.inputs += inputs
         self.values += values
+        if len(self.some) < MOST_CALLS_COUNTED:
+            self.some.append(some)
 
 
 class Gradient:
@@ -151,7 +161,7 @@ class Shelf:
 def _read(values: Tensor, flat: Intervals | None, receivers: Sequence[Callable[..., None]]) -> None:
     """What (K, examples, U) or (K, examples, U, positions) show, each of K to its receiver."""
     count = values.shape[1] * (values.shape[3] if values.dim() == 4 else 1)
-    shown = _squares(values) if flat is None else _moments(values, flat)
+    shown = _squares(values) if flat is None else (*_moments(values, flat), _some(values))
     for give, *numbers in zip(receivers, *(each.unbind(0) for each in shown), strict=True):
         give(count, *numbers)
 
@@ -235,6 +245,21 @@ def _fired(values: Tensor, flat: Intervals, scratch: Tensor) -> Tensor:
     return fired.to(torch.int64)
 
 
+def _some(values: Tensor) -> Tensor:
+    """(K, n): at most MOST_COUNTED of the numbers of each of K, at a fixed stride, and a copy.
+
+    Units and positions take turns: the stride has no factor in common with their number.
+    """
+    each, turn = values[0].numel(), values[0, 0].numel()
+    stride = -(-each // MOST_COUNTED)
+    while gcd(stride, turn) > 1:
+        stride += 1
+    if len(values) > 1 or values.is_contiguous():
+        return values.flatten(1)[:, ::stride].clone()
+    # To lay it out anew may cost as much as all the rest.
+    return values.take(torch.arange(0, each, stride, device=values.device)).unsqueeze(0)
+
+
 def row_norms(weight: Tensor, axis: int) -> Tensor:
     """The Euclidean norm of each unit's weights, (U,), in at least float32."""
     weight = weight.detach()
@@ -246,7 +271,7 @@ def row_norms(weight: Tensor, axis: int) -> Tensor:
 
 
 def to_host(rows: Sequence[tuple[Tensor | None, ...]]) -> list[tuple[Array, ...]]:
-    """Rows of (U,) tensors as rows of arrays, in one copy from each device; None stays None."""
+    """Rows of (n,) tensors as rows of arrays, in one copy from each device; None stays None."""
     kinds: dict[Any, list[Tensor]] = {}
     for row in rows:
         for tensor in row:

@@ -1,19 +1,15 @@
 """An activation function, and the part of it that a run has used."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reluctant.diagnosis.reading import SiteReading
 from reluctant.errors import WrongArgument
 from reluctant.plot.chosen import sites
+from reluctant.record.merging import pool
 from reluctant.record.run import Function, Run
 from reluctant.report import curves
+from reluctant.report.histogram import bars, shares
 from reluctant.report.pictures import Axes, picture, told
 from reluctant.words import percent
-
-# So many units and samples tell what a layer is fed.
-MOST_TOLD = 4096
-_SQUARE = np.sqrt(2 * np.pi)
 
 
 def function(of: str | Function, *, ax: Axes | None = None) -> Axes:
@@ -35,9 +31,10 @@ def function(of: str | Function, *, ax: Axes | None = None) -> Axes:
 
 @np.errstate(all="ignore")
 def inputs(run: Run, layer: str, *, ax: Axes | None = None) -> Axes:
-    """The function behind a layer, and over it what it is fed at the end of the run.
+    """The function behind a layer, and over it a histogram of what it is fed at the end of the run.
 
-    The density is the mean of normal distributions, one for each unit.
+    Up to a few thousand numbers of a call were counted. A record of an earlier version holds no
+    histogram: there the curve is drawn alone.
 
     Args:
         run: the run.
@@ -48,20 +45,25 @@ def inputs(run: Run, layer: str, *, ax: Axes | None = None) -> Axes:
     axes = picture(ax, 4.6, 3.4)
     curves.diagram(axes, _met(site.function))
     axes.set_title(f"{layer}: {site.function.label}")
-    grid = np.linspace(*axes.get_xlim(), 241)
-    density = _density(site, grid)
+    flat = site.flattened(site.recent).mean()
+    text = f"{site.function.label} behind {layer}, flat at {percent(flat)} of its inputs"
+    fed = pool([run.series.histogram(at.index) for at in site.sites])
+    recent = np.isin(fed.samples, site.series.samples[site.recent])
+    counts = fed.counts[recent].sum(axis=0, keepdims=True)
+    if not counts.any():
+        axes.set_xlabel("z (no histogram of it was recorded)")
+        return told(axes, f"{text}; no histogram of them was recorded.")
+    drawn = bars(shares(counts), int(counts.sum()), *axes.get_xlim())
+    heights = drawn.heights[0]
     beside = axes.twinx()
-    beside.fill_between(grid, density, step="mid", color="black", alpha=0.18, linewidth=0)
-    beside.plot(grid, density, ":", color="black", linewidth=1)
-    beside.set_ylim(0, 2 * max(float(density.max()), 1e-12))
+    beside.stairs(heights, drawn.edges, fill=True, color="black", alpha=0.18)
+    beside.stairs(heights, drawn.edges, color="black", linewidth=1, linestyle=":")
+    beside.set_ylim(0, 2 * max(float(heights.max()), 1e-12))
     beside.set_ylabel("density of its inputs (dotted)")
-    beyond = 1 - float(density.mean() * (grid[-1] - grid[0]))
+    beyond = float(drawn.beyond[0])
     if beyond > 0.01:
         axes.set_xlabel(f"z ({percent(beyond)} of the inputs lie beyond)")
-    flat = site.flattened(site.recent).mean()
-    return told(
-        axes, f"{site.function.label} behind {layer}, flat at {percent(flat)} of its inputs."
-    )
+    return told(axes, f"{text}.")
 
 
 def _known(name: str) -> dict[str, object]:
@@ -88,19 +90,3 @@ def _met(of: Function) -> dict[str, object]:
         "slope": (xs, np.gradient(ys, xs)),
         "flat": of.flat,
     }
-
-
-def _density(site: SiteReading, grid: NDArray[np.float64]) -> NDArray[np.float64]:
-    total, count = np.zeros_like(grid), 0
-    rows = range(len(site.series.samples))[site.recent]
-    every = -(-site.series.mean.shape[1] * len(rows) // MOST_TOLD)
-    for at in rows:
-        means, stds = (
-            np.asarray(column[at], dtype=np.float64)[::every, None]
-            for column in (site.series.mean, site.series.std)
-        )
-        stds = np.maximum(stds, grid[1] - grid[0])
-        each = np.exp(-0.5 * ((grid - means) / stds) ** 2) / (stds * _SQUARE)
-        total += np.nan_to_num(each).sum(axis=0)
-        count += len(means)
-    return total / max(count, 1)

@@ -8,6 +8,7 @@ import numpy as np
 from reluctant.record.run import (
     Floats,
     HeadSeries,
+    HistogramSeries,
     InputSeries,
     LayerSeries,
     Run,
@@ -48,6 +49,9 @@ class _Kept:
                 self._size += size
                 those[index] = series
         return series
+
+    def histogram(self, index: int) -> HistogramSeries:
+        return self._series.histogram(index)
 
     def fed(self, index: int) -> InputSeries:
         return self._series.fed(index)

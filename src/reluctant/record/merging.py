@@ -13,6 +13,7 @@ from reluctant.record.run import (
     Floats,
     Function,
     HeadSeries,
+    HistogramSeries,
     InputSeries,
     Ints,
     Layer,
@@ -76,6 +77,17 @@ def _joint_rms(samples: Ints, parts: Sequence[tuple[SiteSeries, Floats]]) -> Flo
         square[at] += np.where(known, rms**2 * part.values[:, None], 0)
         count[at] += known * part.values[:, None]
     return np.asarray(np.sqrt(square / np.where(count > 0, count, np.nan)))
+
+
+def pool(parts: Sequence[HistogramSeries]) -> HistogramSeries:
+    """The histograms of several calls, or ranks, as if all had been counted together."""
+    if len(parts) == 1:
+        return parts[0]
+    samples = np.unique(np.concatenate([part.samples for part in parts]))
+    counts = np.zeros((len(samples), parts[0].counts.shape[1]), dtype=np.int64)
+    for part in parts:
+        counts[np.searchsorted(samples, part.samples)] += part.counts
+    return HistogramSeries(samples, counts)
 
 
 def assemble(parts: Sequence[LayerSeries]) -> LayerSeries:
@@ -185,6 +197,16 @@ class _Joined:
                 replace(part, samples=places[part.samples])
                 for run, places, site in self._alike(name, self._site_of)
                 for part in (run.series.site(site.index),)
+            ]
+        )
+
+    def histogram(self, index: int) -> HistogramSeries:
+        name = list(self._sites)[index]
+        return pool(
+            [
+                replace(part, samples=places[part.samples])
+                for run, places, site in self._alike(name, self._site_of)
+                for part in (run.series.histogram(site.index),)
             ]
         )
 

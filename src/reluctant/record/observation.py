@@ -49,6 +49,7 @@ class SiteRow(NamedTuple):
     high: Array
     gradient_in: Array | None
     gradient_out: Array | None
+    histogram: Array | None = None  # (B,)
 
 
 class LayerRow(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from reluctant.errors import RecordDamaged, RecordTooNew
-from reluctant.record import folder, merging, schema
+from reluctant.record import folder, histogram, merging, schema
 from reluctant.record.blobs import Array, unpack_whole
 from reluctant.record.columns import Column
 from reluctant.record.info import RunInfo
@@ -24,6 +24,7 @@ from reluctant.record.run import (
     Function,
     Head,
     HeadSeries,
+    HistogramSeries,
     InputSeries,
     Intervention,
     Ints,
@@ -48,6 +49,8 @@ _VERSION_OF_WAYS = 3
 _VERSION_OF_INTERVENTIONS = 4
 # And since then what observation has cost, while it goes on.
 _VERSION_OF_COSTS = 5
+# And since then how the inputs of sites are distributed.
+_VERSION_OF_HISTOGRAMS = 6
 _INTERVENTION = tuple(field.name for field in fields(Intervention))
 _INPUT = tuple(field.name for field in fields(InputSeries))[1:]
 _HEAD = tuple(field.name for field in fields(HeadSeries))[1:]
@@ -101,6 +104,9 @@ class _Nothing:
     """The series of a run of which nothing was observed."""
 
     def site(self, index: int) -> SiteSeries:
+        raise IndexError(index)
+
+    def histogram(self, index: int) -> HistogramSeries:
         raise IndexError(index)
 
     def layer(self, index: int) -> LayerSeries:
@@ -173,6 +179,18 @@ class _Reader:
     def site(self, index: int) -> SiteSeries:
         (samples, inputs, values), columns = self._series(SITES, index)
         return SiteSeries(samples, inputs, values, *columns)
+
+    def histogram(self, index: int) -> HistogramSeries:
+        rows: list[tuple[Any, ...]] = []
+        if self.version >= _VERSION_OF_HISTOGRAMS:
+            rows = self.rows(
+                "SELECT sample, histogram FROM site_sample "
+                "WHERE site = ? AND histogram IS NOT NULL ORDER BY sample",
+                index,
+            )
+        with self.damage():
+            samples = np.array([sample for sample, _ in rows], dtype=np.int64)
+            return HistogramSeries(samples, histogram.unpack([blob for _, blob in rows]))
 
     def layer(self, index: int) -> LayerSeries:
         (samples, _), columns = self._series(LAYERS, index)

@@ -219,6 +219,18 @@ class SiteSeries:
 
 
 @dataclass(frozen=True)
+class HistogramSeries:
+    """How a site's inputs are distributed, over T samples; of none where that was not recorded.
+
+    `counts` (T, B) are of numbers that were taken at a fixed stride from the first calls of each
+    sample, in the bins of `record.histogram`.
+    """
+
+    samples: Ints
+    counts: Ints
+
+
+@dataclass(frozen=True)
 class LayerSeries:
     """What was seen of a layer's weight rows in the optimizer's step, over T samples and U units.
 
@@ -318,6 +330,10 @@ class Series(Protocol):
 
     def site(self, index: int) -> SiteSeries:
         """The series of the site with this index."""
+        ...
+
+    def histogram(self, index: int) -> HistogramSeries:
+        """How the inputs of the site with this index are distributed; empty if that is unknown."""
         ...
 
     def layer(self, index: int) -> LayerSeries:

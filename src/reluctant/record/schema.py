@@ -15,11 +15,13 @@ Several ranks find one another by hidden files beside these, which a reader has 
 Per-unit columns are blobs of little-endian numbers, one for every `stride`-th unit: float32, except
 `fired`, whose counts are unsigned and as wide as the largest needs (1, 2, 4 or 8 bytes, which
 follows from the blob's length). Statistics are therefore kept to float32's 24 bits, counts exactly.
+A `histogram` begins with a byte that says how wide its counts are; they are of those bins of
+record/histogram.py around zero that hold any, as many on either side.
 What is written at the end is float32 too, and of all units.
 """
 
 # Raised whenever a table or the meaning of a column changes. A reader refuses what is newer.
-VERSION = 5
+VERSION = 6
 
 INFO = "run.json"
 LOGGED = "logged.jsonl"
@@ -88,6 +90,7 @@ CREATE TABLE site_sample (        -- SiteSeries: one row a site and sample
   site      INTEGER NOT NULL REFERENCES site(id),
   inputs    INTEGER NOT NULL,     -- examples observed
   vals      INTEGER NOT NULL,     -- numbers observed of each unit
+  histogram BLOB,                 -- HistogramSeries: counts around zero; NULL if not counted
   fired     BLOB NOT NULL,        -- counts: values outside the function's flat region
   mean      BLOB NOT NULL,        -- of the pre-activation
   std       BLOB NOT NULL,        -- of the pre-activation, population

@@ -11,6 +11,7 @@ from reluctant.record.columns import Read, Stored
 from reluctant.record.run import (
     Floats,
     HeadSeries,
+    HistogramSeries,
     InputSeries,
     LayerSeries,
     Run,
@@ -18,7 +19,7 @@ from reluctant.record.run import (
     Weights,
 )
 
-AnySeries = TypeVar("AnySeries", SiteSeries, LayerSeries, InputSeries, HeadSeries)
+AnySeries = TypeVar("AnySeries", SiteSeries, HistogramSeries, LayerSeries, InputSeries, HeadSeries)
 
 
 def window(run: Run, first: int, last: int | None = None) -> Run:
@@ -52,6 +53,9 @@ class _Window:
 
     def site(self, index: int) -> SiteSeries:
         return self._cut(self._series.site(index))
+
+    def histogram(self, index: int) -> HistogramSeries:
+        return self._cut(self._series.histogram(index))
 
     def layer(self, index: int) -> LayerSeries:
         return self._cut(self._series.layer(index))

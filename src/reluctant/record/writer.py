@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from reluctant.errors import RecordNotWritten
-from reluctant.record import schema
+from reluctant.record import histogram, schema
 from reluctant.record.blobs import pack, pack_counts
 from reluctant.record.observation import (
     Ending,
@@ -185,7 +185,9 @@ def _parameter_facts(at: NewParameter) -> tuple[object, ...]:
 
 def _site_values(sample: int, row: SiteRow) -> tuple[object, ...]:
     blobs = (row.mean, row.std, row.low, row.high, row.gradient_in, row.gradient_out)
-    return (sample, row.site, row.inputs, row.values, pack_counts(row.fired), *map(pack, blobs))
+    counted = None if row.histogram is None else histogram.pack(row.histogram)
+    place = (sample, row.site, row.inputs, row.values, counted)
+    return (*place, pack_counts(row.fired), *map(pack, blobs))
 
 
 def _layer_values(sample: int, row: LayerRow) -> tuple[object, ...]:

@@ -262,13 +262,18 @@ def test_the_slider_moves_what_is_drawn(dying: Sight) -> None:
 
 
 def test_a_list_chooses_the_layer_whose_inputs_are_shown(dying: Sight) -> None:
-    bars = "document.getElementById('run0-function-0').data[0].y"
-    everywhere = dying.page.evaluate(bars)
-    dying.page.locator("select[data-control=run0-function-0-layer]").select_option("layer layer1")
-    there = dying.page.evaluate(bars)
+    shares = "document.getElementById('run0-function-0').data[0].customdata"
+    words = dying.page.locator("output[for=run0-function-0-layer]")
+    everywhere = dying.page.evaluate(shares)
+    assert words.inner_text().startswith("At the end 62 % of its inputs lay where relu is flat")
+    dying.page.locator("#run0-function-0-layer").select_option("layer layer1")
+    there = dying.page.evaluate(shares)
     # Units at -5: the bars far to the left grow.
     assert sum(there[:15]) > 2 * sum(everywhere[:15]) > 0
-    assert sum(there) == pytest.approx(1, abs=0.01)
+    assert words.inner_text().startswith("At the end 85 % of its inputs")
+    assert sum(there) == pytest.approx(100 - 11, abs=1)
+    assert "11 % lay beyond the ends of the picture" in words.inner_text()
+    assert hover(dying, "run0-function-0", 0, -5, "−5") == "−5.25 to −5: 7.1 % at the end"
 
 
 def test_the_table_is_sorted_at_a_click_or_a_key(dying: Sight) -> None:

@@ -1,19 +1,23 @@
 """What a page carries and says, read without a browser."""
 
+import json
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.records import a_run
+from tests.records import INPUTS, Memory, a_run
 from tests.report.page import subjects
 from tests.report.page.reading import decoded, figures, unpacked
 
 from reluctant.cli.report import subject
 from reluctant.diagnosis import RULES
 from reluctant.errors import NotInstalled
+from reluctant.record.histogram import EDGES
+from reluctant.record.run import Function
 from reluctant.report.page import library, manual
 from reluctant.report.page.compose import render
 
@@ -132,21 +136,85 @@ def test_what_a_page_needs_is_said_in_a_sentence(
         render([subjects.empty()])
 
 
+# -- which part of a function is used -----------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("mean", "std", "ends"),
-    [(0.0, 1.0, [-6, 6]), (-20.0, 3.0, [-32, 6]), (10.0, 1.0, [-6, 16]), (0.0, 500.0, [-32, 32])],
+    [(0, 1, [-6, 6]), (-20, 3, [-31, 6]), (10, 1, [-6, 15]), (0, 500, [-2047, 2047])],
 )
 def test_a_function_is_shown_as_far_as_it_is_used(
     mean: float, std: float, ends: list[float]
 ) -> None:
-    fed = {"mean": mean, "std": std, "low": mean - 4 * std, "high": mean + 4 * std}
-    page = render([subject(a_run(depth=1, sites={0: fed}))])
-    drawn, block = figures(page)["run0-function-0"], unpacked(page, "numbers")
-    assert drawn["layout"]["xaxis"]["range"] == ends
-    bars = drawn["data"][0]
-    shares = decoded(bars["y"], block)
-    assert shares.sum(axis=1) == pytest.approx(1, abs=1e-3)
-    assert shares.shape[1] == len(bars["x"])
-    # On either side of the mean lies half of it.
-    if -32 < mean < 32 and std < 100:
-        assert shares[0][np.array(bars["x"]) < mean].sum() == pytest.approx(0.5, abs=0.06)
+    page = render([subject(a_run(depth=1, sites={0: {"mean": mean, "std": std}}))])
+    assert figures(page)["run0-function-0"]["layout"]["xaxis"]["range"] == ends
+
+
+def test_the_bars_hold_what_was_counted() -> None:
+    """Of the layer that died: at first and at the end, when 14 of 20 units are fed -5."""
+    run = subjects.dying().run
+    page = render([subjects.dying()])
+    block = unpacked(page, "numbers")
+    drawn, outline, _ = figures(page)["run0-function-0"]["data"]
+    counts = run.series.histogram(subjects.DYING_LAYER).counts
+    widths, row = np.array(drawn["width"]), 1 + subjects.DYING_LAYER
+    edges = np.append(np.array(drawn["x"]) - widths / 2, drawn["x"][-1] + widths[-1] / 2)
+    assert outline["x"] == edges.tolist()
+    for heights, seen in (
+        (decoded(drawn["y"], block)[row], counts[16:].sum(axis=0)),
+        (decoded(outline["y"], block)[row][:-1], counts[0]),
+    ):
+        at = np.searchsorted(EDGES, edges)
+        held = np.add.reduceat(seen, at[:-1])[: len(widths)]
+        held[-1] = seen[at[-2] : at[-1]].sum()
+        assert heights * widths == pytest.approx(held / seen.sum(), abs=1e-4)
+    assert decoded(drawn["customdata"], block)[row] == pytest.approx(
+        decoded(drawn["y"], block)[row] * widths * 100, abs=1e-2
+    )
+    assert drawn["text"][0] == "−6 to −5.75"
+
+
+def said(page: str, row: int) -> str:
+    """The words below the figure of the one function, once a layer is chosen."""
+    found = re.search(r'<select id="run0-function-0-layer"[^>]* data-labels="([^"]*)"', page)
+    assert found is not None
+    words: list[str] = json.loads(unescape(found[1]))
+    assert words[0] in unescape(page.split("<output")[-1])
+    return words[row]
+
+
+def test_how_much_lies_where_the_function_is_flat_is_said() -> None:
+    page = render([subjects.dying()])
+    # A mean rate of a half at first; at the end 14 of 20 units are silent.
+    fired = np.linspace(20, 180, 20)
+    alive = np.delete(fired, subjects.DYING_UNITS).sum() / (20 * INPUTS)
+    assert said(page, 2).startswith(
+        f"At the end {100 * (1 - alive):.0f} % of its inputs lay where relu is flat, at first 50 %."
+    )
+    other = replace(subjects.dying().run, functions=(Function(0, "leaky_relu", {"slope": 0.01}),))
+    assert said(render([subject(other)]), 0).startswith("leaky_relu(0.01) is flat nowhere.")
+
+
+def test_what_lies_beyond_the_picture_is_said() -> None:
+    """One layer of many is fed far less than the others."""
+    sites = {at: {"mean": 0.0, "std": 1.0} for at in range(60)} | {7: {"mean": -50.0}}
+    page = render([subject(a_run(depth=60, sites=sites, steps=[0, 1]))])
+    assert "100 % lay beyond the ends of the picture." in said(page, 8)
+    assert "1.7 % lay beyond" in said(page, 0)
+    assert "beyond" not in said(page, 1)
+
+
+def test_where_no_histogram_was_recorded_that_is_said() -> None:
+    run = a_run(depth=2)
+    assert isinstance(run.series, Memory)
+    run.series.counted = False
+    page = render([subject(run)])
+    assert "No histogram of them was recorded, as in records of an earlier" in said(page, 1)
+    assert [at["type"] for at in figures(page)["run0-function-0"]["data"]] == ["scatter"]
+
+
+def test_where_nothing_was_a_number_in_the_end_that_is_said() -> None:
+    bad = np.zeros((20, 20))
+    bad[15:] = np.nan
+    page = render([subject(a_run(depth=1, sites={0: {"mean": bad, "std": bad + 1}}))])
+    assert "None of those at the end was a number." in said(page, 1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from reluctant.record.finding import LayerSummary
 from reluctant.record.hidden import hidden
+from reluctant.record.merging import pool
 from reluctant.report.page import facts, grids, manual
 from reluctant.report.page.columns import Columns
 from reluctant.report.page.depth import Depth, depth
@@ -117,7 +118,8 @@ def part(subject: Subject, key: str, numbers: Numbers, loss_look: Mapping[str, A
         seen.append(profile)
         at = f"{key}-units-{place}"
         maps.append(unit_map(subject, profile, series, columns, most, numbers, at))
-        fed.setdefault(profile.function.index, Fed(profile.function)).add(profile, series)
+        histograms = pool([subject.run.series.histogram(site.index) for site in profile.sites])
+        fed.setdefault(profile.function.index, Fed(profile.function)).add(profile, histograms)
     ratio, by_layer = grids.ratios(subject, columns, numbers, f"{key}-ratios")
     return Part(
         key,

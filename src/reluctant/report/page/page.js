@@ -163,8 +163,8 @@
     for (const each of controls(key)) if (each !== control) each.value = value;
     if (control.dataset.labels) {
       const label = JSON.parse(control.dataset.labels)[value];
-      control.setAttribute("aria-valuetext", label);
-      control.parentElement.querySelector("output").textContent = label;
+      if (control.type === "range") control.setAttribute("aria-valuetext", label);
+      document.querySelector(`output[for="${control.id}"]`).textContent = label;
     }
     for (const plot of drawn()) if (figures[plot.id].control === key) draw(plot);
   }
