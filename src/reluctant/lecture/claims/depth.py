@@ -1,12 +1,17 @@
 """What plain networks of many layers learn from scratch."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below
 from reluctant.lecture.data import images
 from reluctant.lecture.interval import Interval
 from reluctant.lecture.networks import accuracy, plain, train
-from reluctant.report.pictures import Axes, legend, strokes
+from reluctant.report.strokes import strokes
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _FUNCTIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "selu", "swish")
 _OURS = "relu, initialize"
@@ -53,8 +58,10 @@ def answers(samples: Samples) -> list[Answer]:
     return found
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """A line a function."""
+    from reluctant.report.pictures import legend
+
     depths = _depths(samples)
     arms = (*_FUNCTIONS, _OURS)
     for arm, stroke in zip(arms, strokes(len(arms)), strict=True):
