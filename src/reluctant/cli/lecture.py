@@ -45,7 +45,7 @@ def lecture(
     from reluctant.lecture.runner import Kept, run
     from reluctant.report import terminal
 
-    claims = [claim(name) for name in names] or list(CLAIMS.values())
+    claims = [claim(name) for name in dict.fromkeys(names)] or list(CLAIMS.values())
     folder = out or Path(".reluctant", "lecture-quick" if quick else "lecture")
     kept = Kept(folder)
     jobs = jobs or os.cpu_count() or 1
