@@ -37,6 +37,9 @@ def lecture(
     Runs each CLAIM, or all, with several seeds, and says what was measured with its interval and
     whether the statement holds. Numbers, a page and a figure a claim are kept in
     .reluctant/lecture, or with --quick in .reluctant/lecture-quick; what is there is not run again.
+
+    The claims are derivative, generalization, cost, gradient, centred, depth, pretraining,
+    silenced, dying, leaky, alpha and modern.
     """
     from reluctant.lecture import pages
     from reluctant.lecture.claims import CLAIMS, claim
