@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below
+from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below, measured
 from reluctant.lecture.data import images
 from reluctant.lecture.interval import Interval
 from reluctant.lecture.networks import accuracy, plain, train
@@ -40,7 +40,7 @@ def _depths(samples: Samples) -> list[int]:
 
 
 def answers(samples: Samples) -> list[Answer]:
-    """Accuracies of deeper networks, less those of the same with three layers."""
+    """Accuracies of deeper networks, less those of the same with three layers; every function's."""
     found = []
     for depth in _depths(samples):
         if depth <= _FEW:
@@ -55,7 +55,11 @@ def answers(samples: Samples) -> list[Answer]:
             above(f"{lost}ReLU, He's weights", beyond("relu"), -5),
             above(f"{lost}ReLU, reluctant.initialize", beyond(_OURS), -5),
         ]
-    return found
+    deepest = max(_depths(samples))
+    return found + [
+        measured(f"accuracy at {deepest} layers, {arm}", samples.mean(f"{arm}/{deepest}"))
+        for arm in _FUNCTIONS
+    ]
 
 
 def draw(samples: Samples, axes: "Axes") -> None:
