@@ -23,7 +23,8 @@ from reluctant.errors import UnknownActivation, WrongArgument
 from reluctant.plot.units import MOST_LINES
 from reluctant.record.histogram import EDGES
 from reluctant.record.run import Function, Run, Site
-from reluctant.report.pictures import Picture, strokes
+from reluctant.report.pictures import Picture
+from reluctant.report.strokes import strokes
 from tests.diagnosis.test_properties import runs as any_runs
 from tests.diagnosis.test_rules import FLAT, dying
 from tests.diagnosis.test_treated import done, treated

@@ -136,6 +136,66 @@ def test_a_schedule_that_is_made_in_it_counts_from_the_start(warms: int, rising:
     assert any("still raising the rate" in at for at in found.limits) == rising
 
 
+def halves(model: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [
+        torch.optim.SGD(model[0].parameters(), lr=RATE),
+        torch.optim.Adam(model[4].parameters(), lr=RATE / 10),
+    ]
+
+
+def by_closure(model: nn.Sequential) -> list[torch.optim.Optimizer]:
+    return [torch.optim.LBFGS(model.parameters(), lr=RATE, max_iter=3)]
+
+
+@pytest.mark.parametrize("build", [halves, by_closure])
+def test_every_optimizer_steps_at_the_same_multiple_of_its_rate(
+    build: Callable[[nn.Sequential], list[torch.optim.Optimizer]], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = network()
+    optimizers = build(model)
+    groups = [list(at.param_groups[0]["params"]) for at in optimizers]
+    x = torch.randn(64, 6)
+    before = content([model.state_dict(), *(at.state_dict() for at in optimizers)])
+    begin = [nn.utils.parameters_to_vector(at).detach() for at in groups]
+    moved: list[list[float]] = []
+
+    def train() -> None:
+        losses = 0
+
+        def closure() -> Tensor:
+            nonlocal losses
+            losses += 1
+            if losses == 2:  # LBFGS has moved once by now, and is still in its first step
+                now = [nn.utils.parameters_to_vector(at).detach() for at in groups]
+                moved.append([float((a - b).norm()) for a, b in zip(now, begin, strict=True)])
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss = (model(x) - x[:, :2].abs()).square().mean()
+            loss.backward()
+            return loss
+
+        for _ in range(20):
+            if build is by_closure:
+                optimizers[0].step(closure)
+                continue
+            closure()
+            for optimizer in optimizers:
+                optimizer.step()
+
+    found = reluctant.lr_range(train, model, steps=20, out=tmp_path / "all", quiet=True)
+    assert found.own.rate == RATE
+    factors = [at.factor for at in found.rates]
+    for distances in zip(*sorted(moved), strict=True):
+        own = distances[factors.index(1)]
+        assert distances == pytest.approx([own * at for at in factors], rel=1e-2)
+    assert any("2 optimizers step" in at for at in found.limits) == (build is halves)
+    # A step is one of an optimizer, however often it asks for the loss.
+    records = list((tmp_path / "all").iterdir())
+    assert {reluctant.load(at).info.steps for at in records} == {20}
+    assert content([model.state_dict(), *(at.state_dict() for at in optimizers)]) == before
+
+
 def test_what_it_raises_at_its_own_rate_is_its_own() -> None:
     model = network()
     before = content(model.state_dict())

@@ -79,6 +79,12 @@ class NoData(ReluctantError):
     slug = "no-data"
 
 
+class WorkerLost(ReluctantError):
+    """A process that did a part of the work ended before it was done."""
+
+    slug = "worker-lost"
+
+
 class OtherTrial(ReluctantError):
     """A folder that holds the runs of another command."""
 

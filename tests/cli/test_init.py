@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.commands import EXAMPLES, reluctant
+from tests.commands import EXAMPLES, Done, reluctant
+
+from reluctant import load
 
 DEEP = """
 import random
@@ -49,11 +51,15 @@ for step in range(60):
     loss.backward()
     nn.utils.clip_grad_norm_(net.parameters(), 1.0)
     optimizer.step()
-print(f"{loss.item():.4f}", torch.rand(()).item(), random.random())
+print(loss.item(), torch.rand(()).item(), random.random())
 """
 
 
-def began(folder: Path, *options: str, script: str = DEEP, arguments: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]
+def began(
+    folder: Path, *options: str, script: str = DEEP, arguments: tuple[str, ...] = ()
+) -> tuple[Done, list[str]]:
+    """The run, and what is told of each model."""
+    folder.mkdir(exist_ok=True)
     (folder / "net.py").write_text(script)
     done = reluctant("run", *options, "--out", folder / "run", "net.py", *arguments, cwd=folder)
     assert done.code == 0, done.err
@@ -64,7 +70,6 @@ def began(folder: Path, *options: str, script: str = DEEP, arguments: tuple[str,
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("drop",), ("compile",)])
 def test_a_deep_script_learns_and_is_told_why(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    (tmp_path / "plain").mkdir()
     plain, none = began(tmp_path / "plain", arguments=arguments)
     assert none == []
     done, (told,) = began(tmp_path, "--init", "auto", arguments=arguments)
@@ -75,13 +80,16 @@ def test_a_deep_script_learns_and_is_told_why(tmp_path: Path, arguments: tuple[s
     assert told.startswith("Net: A plain network, 51 layers deep, relu: mirrored")
     assert told.endswith("2 parameters left as they were. Seed 0.")
     assert "mirrored" in " ".join(done.err.split())
+    # A run that is well is not treated, and ends with the same loss to the last bit.
+    healed, again = began(tmp_path / "healed", "--init", "auto", "--heal", arguments=arguments)
+    assert (healed.out, again) == (done.out, [told])
+    assert load(tmp_path / "healed" / "run").interventions == ()
 
 
 @pytest.mark.slow
 def test_a_seed_makes_weights_of_its_own_and_the_same_each_time(tmp_path: Path) -> None:
     outs = []
     for name, seed in (("one", "3"), ("two", "3"), ("three", "4")):
-        (tmp_path / name).mkdir()
         options = ("--seed", seed, "--init", "mirrored")
         done, (told,) = began(tmp_path / name, *options, script=FIRST)
         assert told.endswith(f"Seed {seed}.")

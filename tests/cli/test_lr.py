@@ -134,6 +134,21 @@ def test_a_sweep(folder: Path) -> None:
     assert (folder / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_a_module_is_swept_as_a_script_is(folder: Path) -> None:
+    (folder / "package").mkdir()
+    (folder / "package" / "__init__.py").write_text("STEPS = 1000\n")
+    (folder / "package" / "trains.py").write_text("from . import STEPS\n" + TRAINS)
+    options = ("--jobs", 2, "--steps", 40, "--format", "json")
+    done = lr(folder, *options, "-m", "package.trains", "0")
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert (said["script"], said["module"], said["arguments"]) == ("package.trains", True, ["0"])
+    assert said["own"]["rate"] == 0.04
+    assert said["named"]["factor"] >= 1
+    assert len(said["rates"]) == done.err.count("reluctant  run ") > 4
+
+
 @pytest.mark.parametrize(
     ("script", "runs", "words"),
     [

@@ -59,25 +59,24 @@ def viewing(home: Path, *arguments: object, **more: Any) -> Iterator[Terminal]:
 def test_a_run_is_followed_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "rec"
     facts = {"started": now(), "arguments": ("--lr", "[red]0.1")}
-    with writing(path, **facts) as writer:  # noqa: SIM117
-        with viewing(tmp_path, "rec") as at:
-            text = at.until("No step was seen yet.")
-            assert "reluctant  waiting  train.py --lr '[red]0.1'" in text
-            writer.write(sample(0, 8.0))
-            writer.write(sample(1, 4.0))
-            text = at.until("loss  4 at step 10, 8 at first")
-            assert "running" in text
-            assert "2 steps observed" in text
-            assert at.until("hidden  relu(0.25)")
-            writer.write(sample(2, 2.0))
-            whole = ("plateau", "flat-loss", None, None)
-            writer.intervened(Intervention(0, 20, "slow-down", *whole, "plateau", 1, 0))
-            at.until("loss  2 at step 20, 8 at first")
-            at.until("• begun  slow-down  step 20, for plateau (flat-loss), the whole run")
-            folder.write_info(path, RunInfo("train.py", exit_code=3, seconds=75.0, steps=1234))
-            at.until("ended with exit code 3, 1,234 steps, 1 min 15 s, 3 steps observed")
-            at.press("q")
-            assert at.left() == 0
+    with writing(path, **facts) as writer, viewing(tmp_path, "rec") as at:
+        text = at.until("No step was seen yet.")
+        assert "reluctant  waiting  train.py --lr '[red]0.1'" in text
+        writer.write(sample(0, 8.0))
+        writer.write(sample(1, 4.0))
+        text = at.until("loss  4 at step 10, 8 at first")
+        assert "running" in text
+        assert "2 steps observed" in text
+        assert at.until("hidden  relu(0.25)")
+        writer.write(sample(2, 2.0))
+        whole = ("plateau", "flat-loss", None, None)
+        writer.intervened(Intervention(0, 20, "slow-down", *whole, "plateau", 1, 0))
+        at.until("loss  2 at step 20, 8 at first")
+        at.until("• begun  slow-down  step 20, for plateau (flat-loss), the whole run")
+        folder.write_info(path, RunInfo("train.py", exit_code=3, seconds=75.0, steps=1234))
+        at.until("ended with exit code 3, 1,234 steps, 1 min 15 s, 3 steps observed")
+        at.press("q")
+        assert at.left() == 0
 
 
 def test_it_waits_for_the_first_run_and_goes_over_to_the_newest(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from math import isfinite
 import pytest
 from matplotlib.figure import Figure
 
+from reluctant.cli.lecture import lecture
 from reluctant.lecture.claim import Numbers, Samples, above, below, exactly, together
 from reluctant.lecture.claims import CLAIMS
 from reluctant.lecture.interval import interval
@@ -57,6 +58,11 @@ TINY: dict[str, dict[str, object]] = {
 
 def test_there_is_a_tiny_size_of_each() -> None:
     assert TINY.keys() == CLAIMS.keys()
+
+
+def test_help_names_them_all() -> None:
+    said = " ".join((lecture.help or "").split())
+    assert f"The claims are {' and '.join(', '.join(CLAIMS).rsplit(', ', 1))}." in said
 
 
 @pytest.mark.parametrize("name", CLAIMS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tests.commands import reluctant
+from tests.commands import python, reluctant
 
 from reluctant.cli import commands
 from reluctant.errors import WrongArgument
@@ -91,9 +91,18 @@ def test_the_document_is_strict_json(tmp_path: Path) -> None:
     assert found["answers"][0]["low"] is None
 
 
-def test_a_claim_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WrongArgument, match=r"no claim 'nonsense'\. There are true, false"):
-        claims.claim("nonsense")
+@pytest.mark.parametrize(("name", "near"), [("nonsense", ""), ("fals", "Did you mean false\\? ")])
+def test_a_claim_that_is_not_there(name: str, near: str) -> None:
+    with pytest.raises(WrongArgument, match=rf"no claim '{name}'\. {near}There are true, false"):
+        claims.claim(name)
+
+
+def test_a_claim_that_is_named_twice_is_run_once(tmp_path: Path) -> None:
+    arguments = ["lecture", "true", "true", "--seeds", "2", "--jobs", "1", "--out", str(tmp_path)]
+    done = CliRunner().invoke(commands, arguments)
+    assert done.exit_code == 0
+    assert done.stderr == "reluctant  1 of 1  true\n"
+    assert done.stdout.count("holds  true") == 1
 
 
 def test_data_that_are_not_there(
@@ -116,6 +125,17 @@ def test_experiments_run_in_processes_of_their_own(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "✔ holds  derivative" in done.out
     assert len(list((tmp_path / "kept" / "kept" / "derivative").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_without_matplotlib_there_are_no_figures_and_all_else(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['matplotlib'] = None; import reluctant.cli as at; at.main()"
+    arguments = ("derivative", "--quick", "--seeds", "2", "--jobs", "1", "--out", "kept")
+    done = python("-c", without, "lecture", *arguments, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "✔ holds  derivative" in done.out
+    assert "![" not in (tmp_path / "kept" / "lecture.md").read_text("utf-8")
+    assert not list(tmp_path.rglob("*.svg"))
 
 
 def test_images_are_drawn_with_the_seed() -> None:

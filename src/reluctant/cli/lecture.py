@@ -37,6 +37,9 @@ def lecture(
     Runs each CLAIM, or all, with several seeds, and says what was measured with its interval and
     whether the statement holds. Numbers, a page and a figure a claim are kept in
     .reluctant/lecture, or with --quick in .reluctant/lecture-quick; what is there is not run again.
+
+    The claims are derivative, generalization, cost, gradient, centred, depth, pretraining,
+    silenced, dying, leaky, alpha and modern.
     """
     from reluctant.lecture import pages
     from reluctant.lecture.claims import CLAIMS, claim
@@ -45,7 +48,7 @@ def lecture(
     from reluctant.lecture.runner import Kept, run
     from reluctant.report import terminal
 
-    claims = [claim(name) for name in names] or list(CLAIMS.values())
+    claims = [claim(name) for name in dict.fromkeys(names)] or list(CLAIMS.values())
     folder = out or Path(".reluctant", "lecture-quick" if quick else "lecture")
     kept = Kept(folder)
     jobs = jobs or os.cpu_count() or 1

@@ -144,10 +144,11 @@ def _fit(
     """Layer by layer on a batch."""
     wanted = {id(layer.weight) for layer in able}
     rectified = {id(at.weight) for at in able if _is_rectified(at)}
-    seed = int(torch.randint(2**62, (), generator=generator))
+    seed, other = torch.randint(2**62, (2,), generator=generator).tolist()
     restart = Restart(lambda at: id(at) in wanted, lambda at: id(at) in rectified, seed)
     args, kwargs = copied(inputs)
-    with undone(model), restart:
+    # What the pass draws itself, as dropout does, is part of what layers are fitted to.
+    with undone(model, other), restart:
         model(*args, **kwargs)
     if restart.failure is not None:
         raise restart.failure

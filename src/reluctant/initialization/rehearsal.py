@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,15 +38,18 @@ def _is_plain(at: Any) -> bool:
 
 
 @contextmanager
-def undone(model: nn.Module) -> Iterator[None]:
-    """Put back what the body draws, and what the model's modules keep, buffers and all."""
+def undone(model: nn.Module, seed: int | None = None) -> Iterator[None]:
+    """Put back what the body draws, and what the model's modules keep, buffers and all.
+
+    With a `seed` the body draws the same each time.
+    """
     attributes = [(module, dict(vars(module))) for module in model.modules()]
     buffers = [
         (module, dict(module._buffers), [at.clone() for at in _stored(module)])
         for module in model.modules()
     ]
     try:
-        with drawing_nothing(model), torch.enable_grad():
+        with drawing_nothing(model, seed), torch.enable_grad():
             yield
     finally:
         torch.clear_autocast_cache()  # it has casts of the weights as they were
@@ -67,19 +70,32 @@ def _stored(module: nn.Module) -> list[Tensor]:
 
 
 @contextmanager
-def drawing_nothing(model: nn.Module) -> Iterator[None]:
-    """Put back the streams of random numbers that the body draws from."""
+def drawing_nothing(model: nn.Module, seed: int | None = None) -> Iterator[None]:
+    """Put back the streams of random numbers that the body draws from, begun anew by a `seed`."""
     python = random.getstate()
     numpy = sys.modules.get("numpy")
     drawn = None if numpy is None else numpy.random.get_state()
     devices = {at.device for at in model.parameters() if at.device.type == "cuda"}
     try:
         with torch.random.fork_rng(devices=list(devices)):
+            if seed is not None:
+                _begin_anew(seed, devices)
             yield
     finally:
         random.setstate(python)
         if numpy is not None:
             numpy.random.set_state(drawn)
+
+
+def _begin_anew(seed: int, devices: Iterable[torch.device]) -> None:
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    # `torch.manual_seed` would reach devices that nobody puts back.
+    torch.default_generator.manual_seed(seed)
+    for at in devices:
+        with torch.cuda.device(at):
+            torch.cuda.manual_seed(seed)
 
 
 def make_lazy_layers(model: nn.Module, inputs: Inputs) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 
 @contextmanager
@@ -29,16 +30,23 @@ def bars(names: list[str], seeds: int) -> Iterator[Callable[[str], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("seeds"),
-        TimeElapsedColumn(),
+        TextColumn("{task.completed}/{task.total} seeds", justify="right"),
+        _Since(),
     )
     with Progress(*columns, console=console) as progress:
+        # Above the others, where a low terminal does not cut it off.
+        whole = progress.add_task("all", total=seeds * len(names), whole=True)
         tasks = {name: progress.add_task(name, total=seeds) for name in names}
-        total = progress.add_task("all", total=seeds * len(names))
 
         def advance(name: str) -> None:
             progress.advance(tasks[name])
-            progress.advance(total)
+            progress.advance(whole)
 
         yield advance
+
+
+class _Since(TimeElapsedColumn):
+    """How long it has taken, of the whole alone: when a claim begins nobody is told."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields.get("whole") else Text()

@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 import torch
 
 from reluctant import __version__
-from reluctant.errors import FolderNotWritable
+from reluctant.errors import FolderNotWritable, WorkerLost
 from reluctant.lecture import data, networks
 from reluctant.lecture.claim import Claim, Numbers, Samples
 from reluctant.lecture.claims import claim
@@ -101,6 +103,7 @@ def run(
     Raises:
         NoData: the images are not installed.
         FolderNotWritable: numbers cannot be kept there.
+        WorkerLost: a process was ended from outside.
     """
     numbers: dict[tuple[str, int], Numbers] = {}
     waiting: list[Task] = []
@@ -134,12 +137,13 @@ def _done(waiting: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, 
     left = list(waiting)
     running: dict[Future[dict[str, float]], Task] = {}
     # A fork of a process that has torch's threads can hang.
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _quietly) as pool:
+    with _told_if_lost(), ProcessPoolExecutor(jobs, get_context("spawn"), _hear) as pool:
         try:
             while left or running:
                 while left and len(running) < jobs and not _one_at_a_time(left[0], running):
                     task = left.pop(0)
-                    running[pool.submit(task.run)] = task
+                    with _deaf():
+                        running[pool.submit(task.run)] = task
                 ended, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
                     yield running.pop(future), future.result()
@@ -152,6 +156,29 @@ def _one_at_a_time(task: Task, running: dict[Any, Task]) -> bool:
     return alone and bool(running)
 
 
-def _quietly() -> None:
+@contextmanager
+def _told_if_lost() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise WorkerLost(
+            "A process with an experiment was ended from outside, or ran out of memory.",
+            "What has ended is kept, and the same command goes on from there; --jobs 1 needs the "
+            "least memory.",
+        ) from None
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """A worker that is begun here hears of Ctrl-C once it is there, and not while it imports."""
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+def _hear() -> None:
     """A worker that is interrupted ends at once; its parent is too, and says so."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

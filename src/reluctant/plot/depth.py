@@ -9,7 +9,8 @@ from reluctant.diagnosis.reading import Reading, SiteReading
 from reluctant.errors import WrongArgument
 from reluctant.plot.chosen import sites, spread
 from reluctant.record.run import Floats, Run
-from reluctant.report.pictures import Axes, legend, log_scale, picture, strokes, told
+from reluctant.report.pictures import Axes, legend, log_scale, picture, told
+from reluctant.report.strokes import strokes
 from reluctant.words import plural
 
 # So many steps are drawn where none are named, and so many layers are called by their names, or by

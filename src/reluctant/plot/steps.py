@@ -12,18 +12,9 @@ from reluctant.errors import WrongArgument
 from reluctant.plot.chosen import named, silences, sites, spread, word
 from reluctant.record.finding import Severity
 from reluctant.record.run import Floats, Ints, Run
-from reluctant.report.pictures import (
-    GREY,
-    VERMILION,
-    Axes,
-    Stroke,
-    legend,
-    log_scale,
-    picture,
-    strokes,
-    told,
-)
+from reluctant.report.pictures import Axes, legend, log_scale, picture, told
 from reluctant.report.scales import logarithmic
+from reluctant.report.strokes import GREY, VERMILION, Stroke, strokes
 from reluctant.words import number, percent, plural
 
 # More lines than this cannot be told apart: of more layers so many are drawn, evenly spread.

@@ -11,7 +11,8 @@ from reluctant.diagnosis.reading import SiteReading
 from reluctant.plot.chosen import Silence, silences, sites, spread, word
 from reluctant.record.columns import stretches
 from reluctant.record.run import Run
-from reluctant.report.pictures import GRADED, VERMILION, Axes, Patch, picture, told
+from reluctant.report.pictures import GRADED, Axes, Patch, picture, told
+from reluctant.report.strokes import VERMILION
 from reluctant.words import plural
 
 # A layer has no more lines than this: of more units each line is the mean of some.

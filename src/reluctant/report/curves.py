@@ -33,7 +33,7 @@ def diagram(axes: Any, entry: Mapping[str, Any]) -> None:
         axes: matplotlib's, to draw on.
         entry: of the function's facts the `name`, `curve`, `slope` and `flat`.
     """
-    from reluctant.report.pictures import BLUE, GREY, VERMILION
+    from reluctant.report.strokes import BLUE, GREY, VERMILION
 
     for (xs, ys), colour, style, label in (
         (entry["curve"], BLUE, "-", "f(z)"),

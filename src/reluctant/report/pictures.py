@@ -3,8 +3,7 @@
 from base64 import b64encode
 from html import escape
 from io import BytesIO
-from itertools import cycle, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,29 +16,9 @@ with needed("matplotlib", "Pictures are drawn by matplotlib", "plot"):
     from matplotlib.figure import Figure as Figure
     from matplotlib.patches import Patch as Patch
 
-# Apart for colour-blind readers (Okabe and Ito 2008).
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#BBBBBB"
-_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = "osD^vPX*"
-_DASHES = ("-", "--", ":", "-.")
-
 # Even in brightness, so that it stays in order for colour-blind readers and in grey (Nuñez,
 # Anderton and Renslow 2018).
 GRADED = "cividis"
-
-
-class Stroke(NamedTuple):
-    """How one line differs from the others: never by colour alone."""
-
-    color: str
-    linestyle: str
-    marker: str
-
-
-def strokes(count: int) -> list[Stroke]:
-    """So many, the first seven of them of different colours."""
-    looks = zip(cycle(_COLOURS), cycle(_DASHES), cycle(_MARKERS), strict=False)
-    return [Stroke(*look) for look in islice(looks, count)]
 
 
 class Picture(Axes):

@@ -15,7 +15,7 @@ def draw(sweep: Sweep, path: Path) -> None:
         NotInstalled, WrongArgument, FolderNotWritable: as `saved` does.
     """
     with saved(path, 6.4, 4.0) as figure:
-        from reluctant.report.pictures import BLUE, GREY, VERMILION
+        from reluctant.report.strokes import BLUE, GREY, VERMILION
 
         axes = figure.add_subplot()
         known = all(at.rate is not None for at in sweep.rates)

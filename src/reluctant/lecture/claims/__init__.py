@@ -1,5 +1,7 @@
 """The statements, in the order in which they are made: one small file each."""
 
+from difflib import get_close_matches
+
 from reluctant.errors import WrongArgument
 from reluctant.lecture.claim import Claim
 from reluctant.lecture.claims.alpha import ALPHA
@@ -36,8 +38,9 @@ def claim(name: str) -> Claim:
     """The claim of this name.
 
     Raises:
-        WrongArgument: there is none.
+        WrongArgument: there is none; it names the nearest, and all.
     """
     if name not in CLAIMS:
-        raise WrongArgument(f"There is no claim {name!r}.", f"There are {', '.join(CLAIMS)}.")
+        near = "".join(f"Did you mean {at}? " for at in get_close_matches(name, CLAIMS, n=1))
+        raise WrongArgument(f"There is no claim {name!r}.", f"{near}There are {', '.join(CLAIMS)}.")
     return CLAIMS[name]

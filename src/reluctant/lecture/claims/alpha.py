@@ -1,6 +1,7 @@
 """What slopes PReLU learns, layer by layer."""
 
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -8,7 +9,10 @@ from torch import nn
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, measured
 from reluctant.lecture.data import images
 from reluctant.lecture.networks import accuracy, hidden, plain, train
-from reluctant.report.pictures import BLUE, Axes
+from reluctant.report.strokes import BLUE
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 # Where torch's PReLU begins.
 _BEGIN = 0.25
@@ -60,7 +64,7 @@ def answers(samples: Samples) -> list[Answer]:
     ]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """Layer by layer, with intervals."""
     found = [samples.mean(name) for name in _layers(samples)]
     reach = [at.mean - at.low if at.low is not None else 0.0 for at in found]

@@ -1,6 +1,7 @@
 """Outputs that are never negative have a mean above zero, and what that does through depth."""
 
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -8,7 +9,10 @@ from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, belo
 from reluctant.lecture.data import images
 from reluctant.lecture.interval import Interval
 from reluctant.lecture.networks import hidden, plain
-from reluctant.report.pictures import Axes, legend, strokes
+from reluctant.report.strokes import strokes
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _FUNCTIONS = ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "selu", "silu")
 
@@ -54,8 +58,10 @@ def _beyond(samples: Samples, name: str, other: str, layer: int) -> Interval:
     return samples.minus(f"{name}/shift/{layer}", f"{other}/shift/{layer}")
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """A line a function, layer by layer."""
+    from reluctant.report.pictures import legend
+
     places = list(range(1, _depth(samples) + 1))
     for name, stroke in zip(_FUNCTIONS, strokes(len(_FUNCTIONS)), strict=True):
         means = [samples.mean(f"{name}/shift/{place}").mean for place in places]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,7 +14,10 @@ from torch.nn import functional as F
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above
 from reluctant.lecture.data import images
 from reluctant.lecture.networks import batches, plain
-from reluctant.report.pictures import BLUE, VERMILION, Axes
+from reluctant.report.strokes import BLUE, VERMILION
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 # torch's own, as people call them: what is compared are functions, and not ways of writing them.
 _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -105,7 +109,7 @@ def answers(samples: Samples) -> list[Answer]:
     return found
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """Forward alone, and with the backward pass."""
     for place, (kind, color, hatch) in enumerate(
         (("forward", BLUE, ""), ("both", VERMILION, "//"))

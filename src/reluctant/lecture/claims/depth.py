@@ -1,12 +1,17 @@
 """What plain networks of many layers learn from scratch."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below
+from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below, measured
 from reluctant.lecture.data import images
 from reluctant.lecture.interval import Interval
 from reluctant.lecture.networks import accuracy, plain, train
-from reluctant.report.pictures import Axes, legend, strokes
+from reluctant.report.strokes import strokes
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _FUNCTIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "selu", "swish")
 _OURS = "relu, initialize"
@@ -35,7 +40,7 @@ def _depths(samples: Samples) -> list[int]:
 
 
 def answers(samples: Samples) -> list[Answer]:
-    """Accuracies of deeper networks, less those of the same with three layers."""
+    """Accuracies of deeper networks, less those of the same with three layers; every function's."""
     found = []
     for depth in _depths(samples):
         if depth <= _FEW:
@@ -50,11 +55,17 @@ def answers(samples: Samples) -> list[Answer]:
             above(f"{lost}ReLU, He's weights", beyond("relu"), -5),
             above(f"{lost}ReLU, reluctant.initialize", beyond(_OURS), -5),
         ]
-    return found
+    deepest = max(_depths(samples))
+    return found + [
+        measured(f"accuracy at {deepest} layers, {arm}", samples.mean(f"{arm}/{deepest}"))
+        for arm in _FUNCTIONS
+    ]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """A line a function."""
+    from reluctant.report.pictures import legend
+
     depths = _depths(samples)
     arms = (*_FUNCTIONS, _OURS)
     for arm, stroke in zip(arms, strokes(len(arms)), strict=True):

@@ -1,5 +1,7 @@
 """The derivative is one or zero, and there is no second."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import grad
@@ -8,7 +10,9 @@ from reluctant import functional
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, exactly
 from reluctant.lecture.data import images
 from reluctant.lecture.networks import plain
-from reluctant.report.pictures import Axes
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _FUNCTIONS = ("relu", "tanh")
 
@@ -56,7 +60,7 @@ def answers(samples: Samples) -> list[Answer]:
     ]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """ReLU beside tanh."""
     kinds = {"second": "of the function", "network": "of a network\nby its input"}
     for place, name in enumerate(_FUNCTIONS):

@@ -1,12 +1,17 @@
 """How many ReLUs die by the learning rate, when and where."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below, measured
 from reluctant.lecture.data import Images, images
 from reluctant.lecture.networks import hidden, plain, train
-from reluctant.report.pictures import Axes, legend, strokes
+from reluctant.report.strokes import strokes
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 
 def experiment(
@@ -85,8 +90,10 @@ def answers(samples: Samples) -> list[Answer]:
     ]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """Who is dead at the end, and since when: a unit may fire again in between."""
+    from reluctant.report.pictures import legend
+
     rates = _rates(samples)
     for rate, stroke in zip(rates, strokes(len(rates)), strict=True):
         steps = _after(samples, "by", rate)

@@ -1,12 +1,17 @@
 """Which function does best on new data once all fit the old ones as well."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, measured
 from reluctant.lecture.data import images
 from reluctant.lecture.interval import interval
 from reluctant.lecture.networks import accuracy, losses, plain, train
-from reluctant.report.pictures import BLUE, Axes
+from reluctant.report.strokes import BLUE
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _FUNCTIONS = ("relu", "sigmoid", "tanh")
 # Of the training loss there is a look at every so many steps.
@@ -51,7 +56,7 @@ def answers(samples: Samples) -> list[Answer]:
     ]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """Each seed a dot, each function a column; a seed's dots are joined."""
     for numbers in samples.seeds:
         values = [numbers[f"accuracy/{name}"] for name in _FUNCTIONS]

@@ -1,5 +1,7 @@
 """How much of the gradient is left at the lowest layer."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -7,7 +9,10 @@ from torch.nn import functional as F
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, below
 from reluctant.lecture.data import Images, images
 from reluctant.lecture.networks import plain
-from reluctant.report.pictures import Axes, legend, strokes
+from reluctant.report.strokes import strokes
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _FUNCTIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "silu")
 # So much smaller, and the lowest layer's weights hardly move while the last one's learn.
@@ -65,8 +70,10 @@ def answers(samples: Samples) -> list[Answer]:
     return found
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """A line a function."""
+    from reluctant.report.pictures import legend
+
     depths = _depths(samples)
     arms = list(dict.fromkeys(name.partition("/")[0] for name in samples.seeds[0]))
     for arm, stroke in zip(arms, strokes(len(arms)), strict=True):

@@ -1,11 +1,16 @@
 """The functions that came after ReLU, side by side."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above
 from reluctant.lecture.data import images
 from reluctant.lecture.networks import accuracy, plain, train
-from reluctant.report.pictures import BLUE, Axes
+from reluctant.report.strokes import BLUE
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _LATER = ("leaky_relu", "prelu", "elu", "selu", "swish", "gelu", "mish", "squared_relu")
 
@@ -29,7 +34,7 @@ def answers(samples: Samples) -> list[Answer]:
     return [above(f"accuracy, {name} less ReLU", samples.minus(name, "relu"), 0) for name in _LATER]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """Differences with their intervals."""
     found = [samples.minus(name, "relu") for name in _LATER]
     reach = [at.mean - at.low if at.low is not None else 0.0 for at in found]

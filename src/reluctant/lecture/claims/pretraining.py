@@ -9,6 +9,7 @@ from copy import deepcopy
 from functools import partial
 from math import inf
 from time import process_time
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -18,7 +19,10 @@ from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, belo
 from reluctant.lecture.data import Images, images
 from reluctant.lecture.interval import Interval
 from reluctant.lecture.networks import accuracy, batches, hidden, losses, plain, train
-from reluctant.report.pictures import BLUE, Axes
+from reluctant.report.strokes import BLUE
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 _ARMS = {
     "sigmoid": ("sigmoid", "usual"),
@@ -106,7 +110,7 @@ def answers(samples: Samples) -> list[Answer]:
     ]
 
 
-def draw(samples: Samples, axes: Axes) -> None:
+def draw(samples: Samples, axes: "Axes") -> None:
     """Accuracies, with the time below each."""
     found = [samples.mean(f"accuracy/{arm}") for arm in _ARMS]
     reach = [at.mean - at.low if at.low is not None else 0.0 for at in found]

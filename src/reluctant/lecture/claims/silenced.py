@@ -1,5 +1,7 @@
 """Units that are made to be negative on every image: whether they stay so, and which return."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -7,7 +9,10 @@ from torch.nn import functional as F
 from reluctant.lecture.claim import Answer, Claim, Numbers, Samples, above, exactly, measured
 from reluctant.lecture.data import Images, images
 from reluctant.lecture.networks import hidden, plain, train
-from reluctant.report.pictures import BLUE, VERMILION, Axes
+from reluctant.report.strokes import BLUE, VERMILION
+
+if TYPE_CHECKING:
+    from reluctant.report.pictures import Axes
 
 # In standard deviations of what goes into a unit: how far below zero its largest input is.
 _MARGIN = 0.1
@@ -95,7 +100,7 @@ def for_good_answers(samples: Samples) -> list[Answer]:
     ]
 
 
-def for_good_drawn(samples: Samples, axes: Axes) -> None:
+def for_good_drawn(samples: Samples, axes: "Axes") -> None:
     """Who fires again, by layer, on what images."""
     kinds = {"fire": "learnt from", "unseen": "never seen"}
     for place, (kind, label) in enumerate(kinds.items()):
@@ -149,7 +154,7 @@ def returning_answers(samples: Samples) -> list[Answer]:
     return found
 
 
-def returning_drawn(samples: Samples, axes: Axes) -> None:
+def returning_drawn(samples: Samples, axes: "Axes") -> None:
     """Who returns, by function."""
     found = [samples.mean(f"fire/{name}") for name in _LEAKING]
     reach = [at.mean - at.low if at.low is not None else 0.0 for at in found]
