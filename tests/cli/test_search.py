@@ -15,7 +15,8 @@ from tests.search.postgresql import postgresql as postgresql  # a fixture
 from reluctant.cli.search import Duration
 from reluctant.search.job import Job
 from reluctant.search.ledger import Ledger
-from reluctant.search.training import plan
+from reluctant.search.training import planned
+from reluctant.trials.plan import Plan
 
 pytest.importorskip("optuna")
 
@@ -122,7 +123,7 @@ def test_a_worker_that_is_killed_leaves_its_run_to_another(
     monkeypatch.chdir(tmp_path)
     script.write_text("import time\ntime.sleep(1)\n" + TRAINS)
     ledger = Ledger.open(
-        postgresql, tmp_path.name, plan("train.py", (), False, None, ("relu",), None), 1, 3
+        postgresql, tmp_path.name, planned(Plan("train.py"), ("relu",), None), 1, 3
     )
     ledger.add(Job("search", "silu(z)", 0))
     arguments = ("worker", "--storage", postgresql, "--study", tmp_path.name)

@@ -16,7 +16,8 @@ from reluctant.search import shape
 from reluctant.search.job import Job, Result
 from reluctant.search.ledger import Ledger
 from reluctant.search.quest import FRESH, Limits, Quest, in_turn
-from reluctant.search.training import plan
+from reluctant.search.training import planned
+from reluctant.trials.plan import Plan
 
 pytest.importorskip("optuna")
 
@@ -41,7 +42,7 @@ class Made:
 
 
 def quest(home: Path, made: Made, limits: Limits = LIMITS, jobs: int = 2) -> Quest:
-    ledger = Ledger.open(home / "journal.log", "test", plan("x.py", (), False, None, (), None))
+    ledger = Ledger.open(home / "journal.log", "test", planned(Plan("x.py"), (), None))
     return Quest(ledger, made, home, limits, jobs)
 
 
@@ -148,8 +149,7 @@ def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
 
 
 def test_a_script_without_the_function_that_is_named(tmp_path: Path) -> None:
-    planned = plan("x.py", (), False, None, ("tanh",), None)
-    ledger = Ledger.open(tmp_path / "journal.log", "test", planned)
+    ledger = Ledger.open(tmp_path / "journal.log", "test", planned(Plan("x.py"), ("tanh",), None))
     with pytest.raises(NothingCompared, match=r"not seen to use tanh. It uses relu"):
         Quest(ledger, Made(), tmp_path, LIMITS).run()
 

@@ -8,6 +8,7 @@ import pytest
 
 from reluctant.search.job import Job, Result
 from reluctant.search.training import Training
+from reluctant.trials.plan import Plan
 
 STEPS = """
 import torch
@@ -32,7 +33,7 @@ def run(
 ) -> Result:
     script = folder / "train.py"
     script.write_text(textwrap.dedent(text))
-    training = Training(str(script), replaced=("relu",), limit=limit)
+    training = Training(Plan(str(script)), ("relu",), limit)
     return training(Job("search", function, 0), folder / "run-0", stop or Event())
 
 
@@ -42,7 +43,7 @@ def test_a_script_with_a_function_in_its_rectifiers_place(tmp_path: Path) -> Non
     assert result.why is None
     assert result.value is not None
     assert 0 < result.value < 10
-    assert "(a=1.0)" in (tmp_path / "run-0.txt").read_text()
+    assert "(a=1.0)" in (tmp_path / "run-0-0.txt").read_text()
 
 
 def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:
@@ -56,8 +57,11 @@ def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("import torch\nraise ValueError('too bad')", "exit code 1: ValueError: too bad"),
-        ("import torch, os\nos.kill(os.getpid(), 9)", "when memory runs out"),
-        ("import torch, os\nos.abort()", "It ended by signal 6."),
+        (
+            "import torch, os\nos.kill(os.getpid(), 9)",
+            "It was killed, probably for want",
+        ),
+        ("import torch, os\nos.abort()", "It was ended by signal 6."),
         ("import torch", "It showed no training loss."),
         ("SCALE = float('nan')\n" + STEPS, "not finite at the end"),
     ],
@@ -77,7 +81,7 @@ def test_a_script_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -
         time.sleep(600)
     """
     result = run(script, tmp_path, limit=2)
-    assert result.why == "It was ended after 2 s."
+    assert result.why == "It was ended after 2 s, which is too long."
     assert result.seconds < 30
     Event().wait(4)
     assert not (tmp_path / "alive").exists()

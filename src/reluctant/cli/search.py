@@ -140,16 +140,18 @@ def search(
     from reluctant.report import search as pages
     from reluctant.report import terminal
     from reluctant.search import training
-    from reluctant.search.guard import alone
     from reluctant.search.ledger import Ledger, reached
     from reluctant.search.quest import Limits, Progress, Quest
     from reluctant.swapping import elementwise
+    from reluctant.trials.plan import Plan
 
     names = tuple(elementwise(name).name for name in replaced)
     home = folder.create_trial(script, out, "searches")
-    plan = training.plan(script, args, module, seed_arg, names, timeout)
-    with alone(home), pages.progress() as (show, tell):
-        ledger = Ledger.open(storage or home / "journal.log", home.name, plan)
+    plan = Plan(script, args, module, seed_arg)
+    plan.claim(home, replaced=names, limit=timeout)
+    planned = training.planned(plan, names, timeout)
+    with pages.progress() as (show, tell):
+        ledger = Ledger.open(storage or home / "journal.log", home.name, planned)
         if storage is not None:
             click.echo(
                 f"reluctant  workers: reluctant worker --study {home.name} --storage URL", err=True

@@ -24,7 +24,7 @@ from reluctant.search.explorer import Explorer
 from reluctant.search.job import Entry, Evaluate, Job, Result
 from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.race import Race
-from reluctant.search.training import METRIC, replaced
+from reluctant.search.training import METRIC, plan, replaced
 from reluctant.search.worker import Worker
 from reluctant.trials.compare import compare
 from reluctant.words import number
@@ -308,7 +308,7 @@ class Quest:
         self._threads.clear()
 
     def _said(self, entry: Entry, result: Result) -> None:
-        came = f"{METRIC} {number(result.value)}" if result.value is not None else result.why
+        came = f"{METRIC.name} {number(result.value)}" if result.value is not None else result.why
         what = f"{entry.job.function or AS_IT_STANDS}, seed {entry.job.seed}"
         self.tell(f"{what}: {came} ({result.seconds:.1f} s)")
 
@@ -320,17 +320,17 @@ class Quest:
         names = (*chosen, *(name for name in AGAINST if name not in chosen))
         race = Race.of(entries)
         failed = [at for at in entries if at.state == "failed"]
-        plan = self.ledger.plan or {}
+        of = plan(self.ledger)
         return Discovery(
-            plan.get("script", ""),
-            tuple(plan.get("arguments", ())),
-            plan.get("module", False),
+            of.script,
+            of.arguments,
+            of.module,
             str(self.home),
             self._replaced,
             in_turn(
                 compare(
-                    METRIC,
-                    "low",
+                    METRIC.name,
+                    METRIC.direction,
                     (AS_IT_STANDS, self._values(entries, None)),
                     {name: self._values(entries, name) for name in names},
                 )
