@@ -12,7 +12,7 @@ import pytest
 from tests.commands import reluctant
 from tests.search.postgresql import postgresql as postgresql  # a fixture
 
-from reluctant.cli.search import Duration
+from reluctant.cli.options import Duration
 from reluctant.search.job import Job
 from reluctant.search.ledger import Ledger
 from reluctant.search.training import planned

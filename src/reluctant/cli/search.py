@@ -1,6 +1,5 @@
 """`reluctant search`: new activation functions for a script, judged on fresh seeds."""
 
-import re
 import signal
 import sys
 from contextlib import nullcontext, suppress
@@ -19,39 +18,14 @@ from reluctant.record import folder
 if TYPE_CHECKING:
     from reluctant.record.discovery import Discovery
 
-    _Time = click.ParamType[float]
-else:
-    _Time = click.ParamType  # not to be subscripted before click 8.2
-
 INTERRUPTED = 130
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-
-
-class Duration(_Time):
-    """A time, as `2h`, `1h30m`, `90s`; a plain number is seconds."""
-
-    name = "time"
-
-    def convert(self, value: object, param: object, ctx: object) -> float:
-        """Seconds."""
-        if isinstance(value, float):
-            return value
-        text = str(value).replace(" ", "")
-        parts = re.findall(r"([\d.]+)([hms]?)", text)
-        try:
-            found = sum(float(size) * _SECONDS[unit or "s"] for size, unit in parts)
-        except ValueError:
-            found = 0.0
-        if not found or "".join(map("".join, parts)) != text:
-            self.fail(f"{value!r} is no time. Write it as 2h, 90m or 1h30m.")
-        return found
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @options.as_module
 @click.option(
     "--budget",
-    type=Duration(),
+    type=options.Duration(),
     default="2h",
     show_default=True,
     help="Time for all of it, the judging of the best included.",
@@ -73,11 +47,7 @@ class Duration(_Time):
     show_default=True,
     help="How many fresh seeds the best are judged on.",
 )
-@click.option(
-    "--seed-arg",
-    metavar="ARG",
-    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
-)
+@options.seed_argument
 @click.option(
     "--replace",
     "replaced",
@@ -87,7 +57,7 @@ class Duration(_Time):
 )
 @click.option(
     "--timeout",
-    type=Duration(),
+    type=options.Duration(),
     help="End a run after this time; by default after ten times what the script takes as it is.",
 )
 @click.option(
@@ -125,8 +95,6 @@ def search(
     another; the best few are then judged on seeds that the search never used, which alone are
     reported. The measure is the smoothed training loss.
     """
-    if seed_arg is not None and "{}" not in seed_arg:
-        raise click.BadParameter(f"{seed_arg!r} has no {{}} for the seed.", param_hint="--seed-arg")
     if launches(script, module):
         raise WrongArgument(
             f"{script} starts other processes.", "Give the script that it starts in the end."
