@@ -3,7 +3,6 @@
 import signal
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +46,13 @@ INTERRUPTED = 130
     show_default=True,
     help="How many fresh seeds the best are judged on.",
 )
+@click.option(
+    "--tune-lr/--no-tune-lr",
+    "tune",
+    default=True,
+    show_default=True,
+    help="Give each that is judged its own learning rate before.",
+)
 @options.seed_argument
 @click.option(
     "--replace",
@@ -80,6 +86,7 @@ def search(
     max_trials: int | None,
     jobs: int,
     seeds: int,
+    tune: bool,
     seed_arg: str | None,
     replaced: tuple[str, ...],
     timeout: float | None,
@@ -92,8 +99,9 @@ def search(
     """Search for activation functions that serve SCRIPT better than its own.
 
     Functions are made by a grammar, refused where they could not train, and raced against one
-    another; the best few are then judged on seeds that the search never used, which alone are
-    reported. The measure is the smoothed training loss.
+    another. The best few, the script as it stands, ReLU and SiLU are then given their own learning
+    rates, and judged on seeds that were used for nothing before, which alone are reported. The
+    measure is the smoothed training loss.
     """
     if launches(script, module):
         raise WrongArgument(
@@ -105,31 +113,30 @@ def search(
         launch.script(script, args)  # found out now, and not in every run
     # Whoever ends us ends the runs too, and what has ended is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    from reluctant.report import search as pages
+    from reluctant.report import search as report
     from reluctant.report import terminal
     from reluctant.search import training
     from reluctant.search.ledger import Ledger, reached
-    from reluctant.search.quest import Limits, Progress, Quest
+    from reluctant.search.progress import bar
+    from reluctant.search.quest import Limits, Quest
     from reluctant.swapping import elementwise
     from reluctant.trials.plan import Plan
 
     names = tuple(elementwise(name).name for name in replaced)
     home = folder.create_trial(script, out, "searches")
     plan = Plan(script, args, module, seed_arg)
-    plan.claim(home, replaced=names, limit=timeout)
+    # Other seeds, or other rates, once these are known would be a second chance to be wrong.
+    plan.claim(home, replaced=names, limit=timeout, seeds=seeds, tune=tune)
     planned = training.planned(plan, names, timeout)
-    with pages.progress() as (show, tell):
+    with bar() as (show, tell):
         ledger = Ledger.open(storage or home / "journal.log", home.name, planned)
         if storage is not None:
             click.echo(
                 f"reluctant  workers: reluctant worker --study {home.name} --storage URL", err=True
             )
 
-        def shown(at: Progress) -> None:
-            show(*astuple(at))
-
-        limits = Limits(budget, max_trials, seeds)
-        quest = Quest(ledger, training.evaluator(ledger), home, limits, jobs, shown, tell)
+        limits = Limits(budget, max_trials, seeds, tune)
+        quest = Quest(ledger, training.evaluator(ledger), home, limits, jobs, show, tell)
         try:
             with reached(storage) if storage is not None else nullcontext():
                 found = quest.run()
@@ -140,12 +147,12 @@ def search(
                 err=True,
             )
             sys.exit(INTERRUPTED)
-    (home / "search.json").write_text(pages.dumps(found) + "\n", "utf-8")
+    (home / "search.json").write_text(report.dumps(found) + "\n", "utf-8")
     _draw(found, home / "functions.svg")
     if form == "json":
-        click.echo(pages.dumps(found))
+        click.echo(report.dumps(found))
     else:
-        terminal.show(pages.verdict(found))
+        terminal.show(report.verdict(found))
 
 
 def _draw(found: "Discovery", path: Path) -> None:

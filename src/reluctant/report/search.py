@@ -1,13 +1,12 @@
-"""A search as a person reads it, while it goes on and when it has ended, and as one JSON object."""
+"""A search that has ended as a person reads it, and as one JSON object."""
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -47,16 +46,26 @@ def _table(discovery: Discovery) -> Table:
     comparison = discovery.comparison
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("function", overflow="fold")
+    tuned = any(factor != 1 for factor in discovery.factors.values())
+    if tuned:
+        table.add_column("rate", justify="right")
     table.add_column(comparison.metric, justify="right")
     table.add_column("difference, 95 % interval")
     table.add_column("cost", justify="right")
     table.add_column("verdict")
     mean = comparison.baseline_mean
-    table.add_row(comparison.baseline, "" if mean is None else number(mean), "", "", "")
+    rates = {
+        name: "as it is" if factor == 1 else f"{factor:.2g} times"
+        for name, factor in discovery.factors.items()
+    }
+    name = comparison.baseline
+    own = [rates.get(name, "")] * tuned
+    table.add_row(name, *own, "" if mean is None else number(mean), "", "", "")
     costs = {at.function: f"{at.cost:g}" for at in discovery.found}
     for at in comparison.candidates:
         table.add_row(
             Text(at.name),
+            *[rates.get(at.name, "")] * tuned,
             "" if at.mean is None else number(at.mean),
             _interval(at),
             costs.get(at.name, ""),
@@ -94,6 +103,16 @@ def sentences(discovery: Discovery) -> Iterator[str]:
             f"No difference is shown for {answer.function}: {at.n} pairs would probably have shown "
             f"one of {number(at.detectable)}."
         )
+    if discovery.factors:
+        yield (
+            "Each had its own multiple of the script's learning rate, the best of several on seeds "
+            "that were used for nothing else."
+        )
+    if discovery.factors.get(comparison.baseline, 1) != 1:
+        factor = discovery.factors[comparison.baseline]
+        yield (
+            f"With its own functions, too, the script does better at {factor:.2g} times its rate."
+        )
     yield (
         "The order was settled before these seeds were run, so that the answer's difference is not "
         "flattered by the choice. A function is judged only where all before it were told apart."
@@ -107,6 +126,9 @@ def _lines(discovery: Discovery) -> Iterator[tuple[str, str]]:
              for old in discovery.replaced]  # fmt: skip
     script = shlex.join([*["-m"] * discovery.module, discovery.script, *discovery.arguments])
     yield "use", " ".join(["reluctant run", *swaps, script])
+    factor = discovery.factors.get(discovery.found[0].function, 1)
+    if factor != 1:
+        yield "", f"with {factor:.2g} times the learning rate that the script has"
     for place, (why, count) in enumerate(discovery.why.items()):
         yield "" if place else "failed", f"{plural(count, 'run')}: {why}"
     if (Path(discovery.path) / "functions.svg").exists():
@@ -131,6 +153,7 @@ def dumps(discovery: Discovery) -> str:
         "detectable": comparison.detectable,
         "seeds": discovery.seeds,
         "replaced": discovery.replaced,
+        "rate_factors": dict(discovery.factors),
         "found": [asdict(at) for at in discovery.found],
         "tried": discovery.tried,
         "runs": discovery.runs,
@@ -150,36 +173,3 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-@contextmanager
-def progress(
-    console: Console | None = None,
-) -> Iterator[tuple[Callable[..., None], Callable[[str], None]]]:
-    """Two functions: one shows how far a search is, the other says that a run has ended.
-
-    On a terminal there is one line that changes; elsewhere each run that ends has a line.
-    """
-    console = console or Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-
-        def line(text: str) -> None:
-            console.print(f"reluctant  {text}", soft_wrap=True, markup=False)
-
-        yield (lambda *at: None), line
-        return
-    with console.status("") as status:
-
-        def show(
-            stage: str, ended: int, failed: int, running: int, best: str | None, left: float
-        ) -> None:
-            parts = [f"{_STAGES[stage]}: {plural(ended, 'run')} ended", f"{running} running"]
-            parts += [f"{failed} failed"] if failed else []
-            parts += [f"about {duration(left)} left"] if left else []
-            parts += [f"best {best}"] if best else []
-            status.update("reluctant  " + ", ".join(parts))
-
-        yield show, lambda text: None
-
-
-_STAGES = {"baseline": "the script as it stands", "search": "searching", "confirm": "judging"}

@@ -6,18 +6,23 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
-# The script as it stands; to look for functions; to judge the few best, on fresh seeds.
-Stage = Literal["baseline", "search", "confirm"]
+# The script as it stands; to look for functions; to give the few best their own learning rates,
+# and to judge them, on fresh seeds.
+Stage = Literal["baseline", "search", "tune", "confirm"]
 State = Literal["waiting", "running", "done", "failed"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """The script with `function` in its rectifiers' place; none is the script as it stands."""
+    """The script with `function` in its rectifiers' place; none is the script as it stands.
+
+    `factor` is what its learning rates are multiplied by.
+    """
 
     stage: Stage
     function: str | None
     seed: int
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)

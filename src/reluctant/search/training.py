@@ -48,7 +48,7 @@ class Training:
         """Run it, recorded in that folder with the seed in its name, and read what it came to."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         attempts = Attempts(self.plan, folder.parent, Processes(stop))
-        options = ["--budget", str(BUDGET)]
+        options = ["--budget", str(BUDGET), *["--pace", repr(job.factor)] * (job.factor != 1)]
         try:
             if job.function is not None:
                 options += swaps(job.function, self.replaced)
