@@ -65,7 +65,8 @@ def wait_for(ledger: Ledger, state: str, count: int, seconds: float = 120) -> No
 def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     script: Path, tmp_path: Path
 ) -> None:
-    command = ("search", "--max-trials", "1", "--seeds", "2", "--jobs", "2", "--out", "found")
+    options = ("--max-trials", "1", "--seeds", "2", "--no-tune-lr")
+    command = ("search", *options, "--jobs", "2", "--out", "found")
     process = start(tmp_path, *command, "train.py")
     journal = tmp_path / "found" / "journal.log"
     while not journal.exists():
@@ -171,6 +172,7 @@ def test_a_script_that_sets_its_own_seed_is_found_out(script: Path, tmp_path: Pa
         (("--budget", "soon", "train.py"), "is no time"),
         (("--seed-arg", "--seed", "train.py"), "has no {} for the seed"),
         (("--jobs", "0", "train.py"), "there must be a --storage"),
+        (("--address", "here:1", "train.py"), "--address and --gpus are for --engine ray"),
         (("--storage", "sqlite:///x.db", "train.py"), "two workers may take the same run"),
     ],
 )

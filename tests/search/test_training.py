@@ -30,11 +30,14 @@ def run(
     function: str | None = None,
     stop: Event | None = None,
     limit: float = 60,
+    factor: float = 1.0,
 ) -> Result:
     script = folder / "train.py"
     script.write_text(textwrap.dedent(text))
     training = Training(Plan(str(script)), ("relu",), limit)
-    return training(Job("search", function, 0), folder / "run-0", stop or Event())
+    number = len(list(folder.glob("run-*.txt")))
+    job = Job("search", function, 0, factor)
+    return training(job, folder / f"run-{number}", stop or Event())
 
 
 def test_a_script_with_a_function_in_its_rectifiers_place(tmp_path: Path) -> None:
@@ -44,6 +47,13 @@ def test_a_script_with_a_function_in_its_rectifiers_place(tmp_path: Path) -> Non
     assert result.value is not None
     assert 0 < result.value < 10
     assert "(a=1.0)" in (tmp_path / "run-0-0.txt").read_text()
+
+
+def test_at_another_learning_rate(tmp_path: Path) -> None:
+    own, faster = (run("SCALE = 1\n" + STEPS, tmp_path, factor=factor) for factor in (1.0, 3.0))
+    assert own.value is not None
+    assert faster.value is not None
+    assert faster.value < own.value
 
 
 def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:

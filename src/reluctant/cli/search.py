@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from reluctant.record import folder
 
 if TYPE_CHECKING:
     from reluctant.record.discovery import Discovery
+    from reluctant.search.training import Engine
 
 INTERRUPTED = 130
 
@@ -35,9 +37,8 @@ INTERRUPTED = 130
 @click.option(
     "--jobs",
     type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="Runs at a time on this machine; 0 leaves all of them to workers.",
+    help="Runs at a time; 0 leaves all of them to workers.  [default: 1; on a Ray cluster, as many "
+    "as it has room for]",
 )
 @click.option(
     "--seeds",
@@ -72,6 +73,24 @@ INTERRUPTED = 130
     help="Keep the search in this database, for any number of `reluctant worker`s.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Run on this machine, or on a Ray cluster.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="That of the Ray cluster; by default the one that Ray finds, or else one on this machine.",
+)
+@click.option(
+    "--gpus",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="GPUs of the Ray cluster for each run, as 0.25; by default 1 where it has any.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
@@ -84,13 +103,16 @@ def search(
     module: bool,
     budget: float,
     max_trials: int | None,
-    jobs: int,
+    jobs: int | None,
     seeds: int,
     tune: bool,
     seed_arg: str | None,
     replaced: tuple[str, ...],
     timeout: float | None,
     storage: str | None,
+    engine: str,
+    address: str | None,
+    gpus: float | None,
     out: Path | None,
     form: str,
     script: str,
@@ -109,10 +131,10 @@ def search(
         )
     if jobs == 0 and storage is None:
         raise click.UsageError("With --jobs 0 there must be a --storage that workers share.")
+    if engine != "ray" and not (address is None and gpus is None):
+        raise click.UsageError("--address and --gpus are for --engine ray.")
     if not module:
         launch.script(script, args)  # found out now, and not in every run
-    # Whoever ends us ends the runs too, and what has ended is kept.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from reluctant.report import search as report
     from reluctant.report import terminal
     from reluctant.search import training
@@ -128,15 +150,15 @@ def search(
     # Other seeds, or other rates, once these are known would be a second chance to be wrong.
     plan.claim(home, replaced=names, limit=timeout, seeds=seeds, tune=tune)
     planned = training.planned(plan, names, timeout)
-    with bar() as (show, tell):
+    limits = Limits(budget, max_trials, seeds, tune)
+    with _hands(engine, address, gpus, jobs) as (runs, most), bar() as (show, tell):
         ledger = Ledger.open(storage or home / "journal.log", home.name, planned)
         if storage is not None:
             click.echo(
                 f"reluctant  workers: reluctant worker --study {home.name} --storage URL", err=True
             )
-
-        limits = Limits(budget, max_trials, seeds, tune)
-        quest = Quest(ledger, training.evaluator(ledger), home, limits, jobs, show, tell)
+        evaluate = training.evaluator(ledger, runs)
+        quest = Quest(ledger, evaluate, home, limits, most, show, tell)
         try:
             with reached(storage) if storage is not None else nullcontext():
                 found = quest.run()
@@ -153,6 +175,23 @@ def search(
         click.echo(report.dumps(found))
     else:
         terminal.show(report.verdict(found))
+
+
+@contextmanager
+def _hands(
+    engine: str, address: str | None, gpus: float | None, jobs: int | None
+) -> Iterator[tuple["Engine", int]]:
+    """What runs trainings, and how many at a time."""
+    from reluctant.search import cluster
+    from reluctant.search.training import Training
+
+    with cluster.reached(address, gpus) if engine == "ray" else nullcontext() as found:
+        # Whoever ends us ends the runs too, and what has ended is kept. Ray takes this signal.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if found is None:
+            yield Training.__call__, 1 if jobs is None else jobs
+        else:
+            yield found, found.room if jobs is None else jobs
 
 
 def _draw(found: "Discovery", path: Path) -> None:

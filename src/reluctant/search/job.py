@@ -46,6 +46,10 @@ class Entry:
     again: int | None = None
 
 
+class Lost(Exception):
+    """Whoever ran a job is gone, and nobody knows what it would have come to."""
+
+
 class Evaluate(Protocol):
     """Runs the script as a job says."""
 
@@ -53,4 +57,7 @@ class Evaluate(Protocol):
         """What came of it; `folder` is for its record, and `stop` is set to have it end now.
 
         Whatever goes wrong in the script is a result too, and no exception.
+
+        Raises:
+            Lost: it has to be run again.
         """
