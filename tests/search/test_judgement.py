@@ -8,7 +8,7 @@ import pytest
 
 from reluctant.record.comparison import Candidate, Comparison, Verdict
 from reluctant.search.job import Entry, Job, Result
-from reluctant.search.judgement import FINALISTS, Judgement, in_turn, runs
+from reluctant.search.judgement import FINALISTS, Judgement, in_turn
 
 FOUND = ("max(z, tanh(z))", "z * tanh(z)", "max(z, erf(z))", "abs(z)")
 
@@ -52,11 +52,20 @@ def test_no_seed_is_used_twice_and_no_run_is_forgotten() -> None:
     at = judgement(replaced=("gelu",))
     entries = ended(at.tuning, {})
     jobs = at.tuning + at.confirmation(entries)
-    assert len(jobs) == len(set(jobs)) == runs(5, tune=True)
+    assert len(jobs) == len(set(jobs)) == at.runs
     seeds = [{job.seed for job in jobs if job.stage == stage} for stage in ("tune", "confirm")]
     assert not seeds[0] & seeds[1]
-    assert len(judgement(tune=False).confirmation([])) == runs(5, tune=False) - 5
-    assert judgement(tune=False).tuning == ()
+    plain = judgement(tune=False)
+    assert len(plain.confirmation([])) == plain.runs
+    assert plain.tuning == ()
+
+
+@pytest.mark.parametrize(
+    ("runs", "count", "tune"), [(55, 3, True), (54, 1, True), (33, 1, True), (32, 1, False)]
+)
+def test_where_time_is_short_less_is_judged(runs: int, count: int, tune: bool) -> None:
+    found = Judgement.of(FOUND, ("relu",), 5, True, runs)
+    assert (found.chosen, found.tune) == (FOUND[:count], tune)
 
 
 def test_each_gets_the_rate_that_it_does_best_with() -> None:

@@ -108,6 +108,11 @@ def sentences(discovery: Discovery) -> Iterator[str]:
             "Each had its own multiple of the script's learning rate, the best of several on seeds "
             "that were used for nothing else."
         )
+    else:
+        yield (
+            "All ran at the script's own learning rate, which was chosen for its own functions: a "
+            "difference may be one in the rates that they need."
+        )
     if discovery.factors.get(comparison.baseline, 1) != 1:
         factor = discovery.factors[comparison.baseline]
         yield (

@@ -7,6 +7,7 @@ best, other seeds their rates, and others again judge: those alone are reported.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import inf, nan
 from statistics import fmean
 
@@ -33,11 +34,6 @@ FINALISTS = 3
 RATES, FRESH = 500, 1000
 
 
-def runs(seeds: int, tune: bool) -> int:
-    """How many runs it takes to judge the best, at most."""
-    return (1 + len(AGAINST) + FINALISTS) * (seeds + tune * len(FACTORS) * SEEDS)
-
-
 @dataclass(frozen=True)
 class Judgement:
     """Of the functions that were `chosen`, the best first, in the place of those `replaced`.
@@ -52,19 +48,36 @@ class Judgement:
 
     @classmethod
     def of(
-        cls, ranking: Iterable[str], replaced: tuple[str, ...], seeds: int, tune: bool
+        cls,
+        ranking: Iterable[str],
+        replaced: tuple[str, ...],
+        seeds: int,
+        tune: bool,
+        runs: float = inf,
     ) -> "Judgement":
-        """Of the best of these; what is judged anyway is not among them."""
+        """Of the best of these; what is judged anyway is not among them.
+
+        Where it would take more than so many `runs`, of the very best alone, and where even that
+        would, at the script's own rate.
+        """
         anyway = (*AGAINST, *(f"{name}(z)" for name in replaced if name in UNARY))
         known = {shape.fingerprint(expression(at)) for at in anyway}
-        new = [at for at in ranking if shape.fingerprint(expression(at)) not in known]
-        return cls(tuple(new[:FINALISTS]), replaced, seeds, tune)
+        new = (at for at in ranking if shape.fingerprint(expression(at)) not in known)
+        found = cls(tuple(islice(new, FINALISTS)), replaced, seeds, tune)
+        if found.runs > runs:
+            found = replace(found, chosen=found.chosen[:1])
+        return found if found.runs <= runs else replace(found, tune=False)
 
     @property
     def functions(self) -> tuple[str, ...]:
         """All that are held against the script as it stands."""
         own = f"{self.replaced[0]}(z)" if len(self.replaced) == 1 else None
         return tuple(dict.fromkeys((*self.chosen, *(at for at in AGAINST if at != own))))
+
+    @property
+    def runs(self) -> int:
+        """How many it takes."""
+        return (1 + len(self.functions)) * (self.seeds + self.tune * len(FACTORS) * SEEDS)
 
     @property
     def tuning(self) -> tuple[Job, ...]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from random import Random
 from threading import Thread
@@ -19,7 +20,7 @@ from reluctant.record.discovery import Discovery
 from reluctant.search import gate
 from reluctant.search.explorer import Explorer
 from reluctant.search.job import Entry, Evaluate, Job, Result, Stage
-from reluctant.search.judgement import AS_IT_STANDS, Judgement, found, runs
+from reluctant.search.judgement import AS_IT_STANDS, Judgement, found
 from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.race import Race
 from reluctant.search.training import METRIC, plan, replaced
@@ -32,25 +33,21 @@ DIED = f"Its worker died, {LIVES} times."
 _PAUSE = 0.05
 _RECOVER = 10.0
 _SPENT = "spent"
-_JUDGED = "finalists"
+_JUDGED = "judged"
 
 
 @dataclass(frozen=True)
 class Limits:
     """When a search ends: after so many seconds in all, or so many runs; the first to come.
 
-    Judging is part of the time: what it is likely to take is put aside for it.
+    Judging is part of the time: what it is likely to take is put aside for it, but never more than
+    half. `seeds` is how many judge; to `tune` is to give each its own learning rate before.
     """
 
     seconds: float
     runs: int | None = None
     seeds: int = 5
     tune: bool = True
-
-    @property
-    def judging(self) -> int:
-        """How many runs it takes to judge the best, at most."""
-        return runs(self.seeds, self.tune)
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ class Quest:
             KeyboardInterrupt: on Ctrl-C; what has ended is kept.
         """
         self._began, self._before = monotonic(), float(self.ledger.noted(_SPENT) or 0)
-        self._recover()
+        self.ledger.recover()
         try:
             self._hire()
             self._baseline()
@@ -149,9 +146,10 @@ class Quest:
                 f"It uses {', '.join(known) or 'none at all'}: --replace NAME names one of them.",
             )
 
-    @property
+    @cached_property
     def _replaced(self) -> tuple[str, ...]:
-        return tuple(replaced(self.ledger))
+        """Known once the script has run as it stands."""
+        return replaced(self.ledger)
 
     # -- the search -----------------------------------------------------------------------------
 
@@ -163,7 +161,7 @@ class Quest:
         while self.ledger.noted(_JUDGED) is None:
             entries = self._tick("search")
             mine = [at for at in entries if at.job.stage == "search"]
-            over = self._is_over(mine)
+            over = self._is_over(entries, mine)
             open_ = [at for at in mine if at.state in ("waiting", "running")]
             if over and not open_:
                 break
@@ -175,22 +173,24 @@ class Quest:
             else:
                 sleep(_PAUSE)
 
-    def _is_over(self, mine: list[Entry]) -> bool:
+    def _is_over(self, entries: list[Entry], mine: list[Entry]) -> bool:
         if self.limits.runs is not None and len(mine) >= self.limits.runs:
             return True
-        return self._left(mine) <= 0
+        return self._left(entries) <= 0
 
-    def _left(self, mine: list[Entry]) -> float:
+    def _left(self, entries: list[Entry]) -> float:
         """Seconds until the search must make room for judging."""
-        # However short the time: half of it is for the search.
-        judging = min(self._each(mine) * self.limits.judging, self.limits.seconds / 2)
-        return self.limits.seconds - judging - self._spent
+        return self.limits.seconds - self._judging(entries) - self._spent
 
-    def _each(self, mine: list[Entry]) -> float:
-        """Seconds from one run's end to the next one's, as it was so far."""
-        ended = [at.result.seconds for at in mine if at.state == "done"]
-        hands = max(1, self.jobs, sum(at.state == "running" for at in mine))
-        return sum(ended) / len(ended) / hands if ended else 0.0
+    def _judging(self, entries: list[Entry]) -> float:
+        """Seconds that are put aside for that."""
+        runs = self._judgement(Race.of(entries).ranking).runs
+        return min(self._each(entries) * runs, self.limits.seconds / 2)
+
+    def _each(self, entries: list[Entry]) -> float:
+        """Seconds from one run's end to the next one's, as it was so far, whoever runs them."""
+        ended = sum(at.state in ("done", "failed") for at in entries)
+        return self._spent / ended if ended else 0.0
 
     def _plan(self, race: Race) -> None:
         promoted = race.promoted()
@@ -209,20 +209,29 @@ class Quest:
 
     def _judge(self) -> None:
         if self.ledger.noted(_JUDGED) is None:
-            ranking = Race.of(self.ledger.entries()).ranking
-            chosen = self._judgement(ranking).chosen
-            if not chosen:
+            entries = self._live()
+            # The half that was put aside is there, however late the last run ended.
+            time = max(self.limits.seconds - self._spent, self.limits.seconds / 2)
+            each = self._each(entries)
+            judged = self._judgement(Race.of(entries).ranking, time / each if each else inf)
+            if not judged.chosen:
                 raise NothingCompared(
                     "No function that was tried came to a number.",
                     f"What the runs said is in {self.home}, in one .txt a run.",
                 )
-            self.ledger.note(_JUDGED, list(chosen))
-        judgement = self._judgement(self.ledger.noted(_JUDGED))
-        self._run("tune", judgement.tuning)
-        self._run("confirm", judgement.confirmation(self._live()))
+            self.ledger.note(_JUDGED, {"chosen": judged.chosen, "tune": judged.tune})
+        judged = self._judged
+        self._run("tune", judged.tuning)
+        self._run("confirm", judged.confirmation(self._live()))
 
-    def _judgement(self, ranking: Iterable[str]) -> Judgement:
-        return Judgement.of(ranking, self._replaced, self.limits.seeds, self.limits.tune)
+    def _judgement(self, ranking: Iterable[str], runs: float = inf) -> Judgement:
+        return Judgement.of(ranking, self._replaced, self.limits.seeds, self.limits.tune, runs)
+
+    @cached_property
+    def _judged(self) -> Judgement:
+        """What is judged, and how: settled once, before anything of it is known."""
+        noted = self.ledger.noted(_JUDGED)
+        return Judgement(tuple(noted["chosen"]), self._replaced, self.limits.seeds, noted["tune"])
 
     # -- the work -------------------------------------------------------------------------------
 
@@ -240,8 +249,11 @@ class Quest:
             sleep(_PAUSE)
 
     def _tick(self, stage: Stage) -> list[Entry]:
-        if monotonic() - self._recovered > _RECOVER and self.ledger.shared:
-            self._recover()
+        if monotonic() - self._recovered > _RECOVER:
+            self._recovered = monotonic()
+            self.ledger.note(_SPENT, self._spent)
+            if self.ledger.shared:
+                self.ledger.recover()
         entries = self._live()
         mine = [at for at in entries if at.job.stage == stage]
         state = Counter(at.state for at in mine)
@@ -253,35 +265,31 @@ class Quest:
             state["running"],
             ranking[0] if ranking else None,
             self._spent,
-            max(0.0, self._to_go(stage, mine)),
+            max(0.0, self._to_go(stage, entries)),
         )
         self.show(progress)
         return entries
 
-    def _to_go(self, stage: Stage, mine: list[Entry]) -> float:
+    def _to_go(self, stage: Stage, entries: list[Entry]) -> float:
         """Seconds until all is over, as far as can be told."""
         if stage == "baseline":
             return self.limits.seconds - self._spent
-        each, open_ = self._each(mine), sum(at.state in ("waiting", "running") for at in mine)
+        mine = [at for at in entries if at.job.stage == stage]
+        each, open_ = self._each(entries), sum(at.state in ("waiting", "running") for at in mine)
         if stage == "confirm":
             return each * open_
         if stage == "tune":
-            return each * (open_ + runs(self.limits.seeds, tune=False))
-        searching = self._left(mine)
+            return each * (open_ + self._judged.runs - len(mine))
+        searching = self._left(entries)
         if self.limits.runs is not None:
             searching = min(searching, each * (self.limits.runs - len(mine) + open_))
-        return max(0.0, searching) + each * self.limits.judging
+        return max(0.0, searching) + self._judging(entries)
 
     def _live(self) -> list[Entry]:
         """All jobs without those that another stands in for."""
         entries = self.ledger.entries()
         followed = {at.again for at in entries}
         return [at for at in entries if at.number not in followed]
-
-    def _recover(self) -> None:
-        self._recovered = monotonic()
-        self.ledger.recover()
-        self.ledger.note(_SPENT, self._spent)
 
     def _hire(self) -> None:
         for _ in range(self.jobs):
@@ -309,9 +317,9 @@ class Quest:
 
     def _discovery(self) -> Discovery:
         entries = self._live()
-        judgement = self._judgement(self.ledger.noted(_JUDGED))
-        comparison = judgement.comparison(entries)
-        factors = judgement.factors(entries) if self.limits.tune else {}
+        judged = self._judged
+        comparison = judged.comparison(entries)
+        factors = judged.factors(entries) if judged.tune else {}
         race = Race.of(entries)
         failed = [at for at in entries if at.state == "failed"]
         of = plan(self.ledger)
@@ -323,7 +331,7 @@ class Quest:
             self._replaced,
             comparison,
             self.limits.seeds,
-            tuple(found(expression(at), place) for place, at in enumerate(judgement.chosen, 1)),
+            tuple(found(expression(at), place) for place, at in enumerate(judged.chosen, 1)),
             len(race.standings),
             sum(at.job.stage == "search" for at in entries),
             len(failed),
