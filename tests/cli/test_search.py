@@ -147,6 +147,22 @@ def test_a_worker_that_is_killed_leaves_its_run_to_another(
 
 
 @pytest.mark.slow
+def test_a_search_on_a_ray_cluster(script: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    options = ("--engine", "ray", "--address", "local", "--jobs", "2", "--out", "found")
+    limits = ("--max-trials", "1", "--seeds", "2", "--no-tune-lr", "--format", "json")
+    done = reluctant("search", *options, *limits, "train.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert {at["n"] for at in said["candidates"]} == {2}
+    assert said["failed"] == 0
+    lines = done.err.splitlines()
+    assert all(line.startswith("reluctant  ") for line in lines), "Ray says nothing of its own"
+    entries = Ledger.open(tmp_path / "found" / "journal.log").entries()
+    assert len(lines) == len(entries) == 9
+
+
+@pytest.mark.slow
 def test_a_script_that_fails_shows_its_own_traceback_once(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import torch\nraise ValueError('too bad')\n")
     done = reluctant("search", "--out", "found", "train.py", cwd=tmp_path)

@@ -37,7 +37,7 @@ raise ValueError("seed %s is no good" % sys.argv[1])
 def cluster() -> Iterator[Cluster]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        ray.init("local", num_cpus=2, log_to_driver=False, include_dashboard=False)
+        ray.init("local", num_cpus=2, object_store_memory=80_000_000, log_to_driver=False)
     yield Cluster(ray, 0.0)
     ray.shutdown()
 
@@ -148,6 +148,15 @@ def test_a_machine_without_the_script_says_so(
     assert re.search(says, str(result.why))
 
 
-def test_a_cluster_that_cannot_be_reached_is_one_sentence() -> None:
-    with pytest.raises(ClusterNotUsable, match="The Ray cluster at nowhere"), reached("nowhere"):
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("nowhere", "at nowhere cannot be used .Invalid address"),
+        ("nowhere.invalid:6379", "at nowhere.invalid:6379 cannot be used"),
+        ("127.0.0.1:1", "at 127.0.0.1:1 cannot be used .*refused"),
+        ("ray://127.0.0.1:1", "at ray://127.0.0.1:1 cannot be used .*refused"),
+    ],
+)
+def test_a_cluster_that_cannot_be_reached_is_one_sentence(address: str, says: str) -> None:
+    with pytest.raises(ClusterNotUsable, match=says), reached(address):
         pass

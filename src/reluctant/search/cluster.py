@@ -8,6 +8,7 @@ unless the search's folder is one that all of them share.
 import logging
 import os
 import platform
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from reluctant.errors import ClusterNotUsable, WrongArgument
 from reluctant.search.job import Job, Lost, Result
 from reluctant.search.training import STOPPED, Training
 from reluctant.trials.processes import GRACE, PAUSE
+
+# Seconds until a machine that does not answer is not there.
+KNOCKS = 10.0
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,9 @@ class Cluster:
             result: Result = self.ray.get(running)
         except errors.OutOfMemoryError:
             return Result(None, "It ran out of memory.")
-        except errors.RayTaskError:
-            raise  # ours: it says where
+        except errors.RayTaskError as error:
+            # A traceback from over there, such as of a module that is not installed.
+            return Result(None, f"It could not be run ({str(error).strip().splitlines()[-1]}).")
         except errors.RayError as error:
             raise Lost(str(error)) from error
         return result
@@ -96,10 +101,11 @@ def reached(address: str | None, gpus: float | None = None) -> Iterator[Cluster]
             "Ray is not installed.", "Install it with `pip install 'reluctant[ray]'`."
         ) from None
     try:
+        _knock(address)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # a hint about GPUs, to us
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ClusterNotUsable.at(address, str(error).strip().partition("\n")[0]) from None
     try:
         if gpus is None:
@@ -108,3 +114,14 @@ def reached(address: str | None, gpus: float | None = None) -> Iterator[Cluster]
         yield Cluster(ray, gpus)
     finally:
         ray.shutdown()
+
+
+def _knock(address: str | None) -> None:
+    """See whether anyone is there: Ray itself waits for minutes, with warnings.
+
+    Raises:
+        OSError: nobody is.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), KNOCKS).close()
