@@ -142,6 +142,20 @@ def test_a_script_that_cannot_be_searched_for(
         asked.run()
 
 
+def test_a_seed_that_is_fixed_shows_in_the_first_losses(tmp_path: Path) -> None:
+    """The smoothed loss is of the steps that were seen, and those depend on the time they take."""
+    asked = quest(tmp_path, Made())
+    losses = {"0": 2.5, "1": 2.25, "2": 2.125}
+
+    def evaluate(job: Job, folder: Path, stop: Event) -> Result:
+        facts = {"met": ["relu"], "functions": ["relu"], "losses": losses}
+        return Result(job.seed + 0.5, facts=facts)
+
+    asked.evaluate = evaluate
+    with pytest.raises(FixedSeed):
+        asked.run()
+
+
 def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
     asked = quest(tmp_path, Made())
     facts = {"met": ["tanh"], "functions": []}

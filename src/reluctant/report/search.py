@@ -111,7 +111,8 @@ def sentences(discovery: Discovery) -> Iterator[str]:
     else:
         yield (
             "All ran at the script's own learning rate, which was chosen for its own functions: a "
-            "difference may be one in the rates that they need."
+            "difference may be one in the rates that they need. A longer --budget, or --tune-lr, "
+            "gives each its own."
         )
     if discovery.factors.get(comparison.baseline, 1) != 1:
         factor = discovery.factors[comparison.baseline]
@@ -120,7 +121,8 @@ def sentences(discovery: Discovery) -> Iterator[str]:
         )
     yield (
         "The order was settled before these seeds were run, so that the answer's difference is not "
-        "flattered by the choice. A function is judged only where all before it were told apart."
+        "flattered by the choice. They are judged from the top down, as far as the first of which "
+        "no difference is shown."
     )
 
 

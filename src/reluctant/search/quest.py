@@ -5,7 +5,7 @@ How the best are judged is in `judgement`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -25,6 +25,7 @@ from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.race import Race
 from reluctant.search.training import METRIC, plan, replaced
 from reluctant.search.worker import Worker
+from reluctant.trials.outcome import are_same
 from reluctant.words import duration, number
 
 # Of a job that nobody could bring to an end.
@@ -130,7 +131,7 @@ class Quest:
                     f"What it said:\n{at.result.facts.get('said', '')}",
                 )
         one, other = ended
-        if one.result.value == other.result.value:
+        if one.result.value == other.result.value or are_same(*map(_losses, ended)):
             raise FixedSeed(
                 "The script does the same with seed 0 and seed 1: it sets its own seed.",
                 "If it takes that as an argument, say how, as --seed-arg '--seed {}'.",
@@ -339,3 +340,9 @@ class Quest:
             self._spent,
             {name or comparison.baseline: factor for name, factor in factors.items()},
         )
+
+
+def _losses(entry: Entry) -> Mapping[str, float]:
+    """The first losses of the script as it stands."""
+    losses = entry.result.facts.get("losses")
+    return losses if isinstance(losses, dict) else {}

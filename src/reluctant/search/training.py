@@ -28,6 +28,10 @@ METRIC = Metric(LOSS, "low", "loss")
 # functions cost more than others, and some machines are slower.
 TIMES = 10
 
+# So many losses tell whether two runs begin in the same way; which of the later steps are seen
+# depends on the time that they take.
+BEGINNING = 8
+
 # What is said of a run that is not let run to its end.
 STOPPED = "It was ended."
 
@@ -74,12 +78,15 @@ def _result(job: Job, attempt: Attempt) -> Result:
     return Result(figure.value, None, seconds, {} if job.function else _facts(attempt))
 
 
-def _facts(attempt: Attempt) -> dict[str, list[str]]:
-    """The functions that a run met, and which of them are to be replaced if none is named."""
+def _facts(attempt: Attempt) -> dict[str, object]:
+    """The functions that a run met, those to be replaced if none is named, and its first losses."""
     run = load(attempt.path)
     names = {at.index: at.name for at in run.functions}
     met = sorted({names[at.function] for at in run.sites} - {"identity"})
-    return {"met": met, "functions": list(between(run))}
+    seen = [(at.step, at.loss) for at in run.samples if at.loss is not None]
+    # Steps are texts, as a ledger keeps its keys.
+    losses = {str(step): loss for step, loss in seen[:BEGINNING]}
+    return {"met": met, "functions": list(between(run)), "losses": losses}
 
 
 def planned(plan: Plan, replaced: tuple[str, ...], limit: float | None) -> dict[str, Any]:
