@@ -18,7 +18,8 @@ from reluctant.record.discovery import Discovery
 from reluctant.search.job import Job, Result
 from reluctant.search.ledger import Ledger
 from reluctant.search.quest import Limits, Quest
-from reluctant.search.training import plan
+from reluctant.search.training import planned
+from reluctant.trials.plan import Plan
 
 RUNS, SEEDS = 30, 5
 
@@ -47,7 +48,7 @@ def search(world: World) -> Discovery:
     """One search."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        ledger = Ledger.open(home / "journal.log", "made", plan("", (), False, None, (), None))
+        ledger = Ledger.open(home / "journal.log", "made", planned(Plan(""), (), None))
         limits = Limits(3600, RUNS, SEEDS)
         return Quest(ledger, world, home, limits, seed=world.number).run()
 

@@ -163,6 +163,20 @@ class StorageNotUsable(ReluctantError):
         )
 
 
+class ClusterNotUsable(ReluctantError):
+    """A Ray cluster that cannot be reached."""
+
+    slug = "cluster-not-usable"
+
+    @classmethod
+    def at(cls, address: str | None, why: str) -> "ClusterNotUsable":
+        """The cluster at `address` cannot be used, and `why` says what was met."""
+        return cls(
+            f"The Ray cluster at {address or 'the address that Ray found'} cannot be used ({why}).",
+            "Give its address with --address, as HOST:PORT; `ray status` there says that it runs.",
+        )
+
+
 class RunNotFound(ReluctantError):
     """There is no record where one was asked for."""
 

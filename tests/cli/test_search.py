@@ -12,10 +12,11 @@ import pytest
 from tests.commands import reluctant
 from tests.search.postgresql import postgresql as postgresql  # a fixture
 
-from reluctant.cli.search import Duration
+from reluctant.cli.options import Duration
 from reluctant.search.job import Job
 from reluctant.search.ledger import Ledger
-from reluctant.search.training import plan
+from reluctant.search.training import planned
+from reluctant.trials.plan import Plan
 
 pytest.importorskip("optuna")
 
@@ -64,7 +65,8 @@ def wait_for(ledger: Ledger, state: str, count: int, seconds: float = 120) -> No
 def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     script: Path, tmp_path: Path
 ) -> None:
-    command = ("search", "--max-trials", "1", "--seeds", "2", "--jobs", "2", "--out", "found")
+    options = ("--max-trials", "1", "--seeds", "2", "--no-tune-lr")
+    command = ("search", *options, "--jobs", "2", "--out", "found")
     process = start(tmp_path, *command, "train.py")
     journal = tmp_path / "found" / "journal.log"
     while not journal.exists():
@@ -126,7 +128,7 @@ def test_a_worker_that_is_killed_leaves_its_run_to_another(
     monkeypatch.chdir(tmp_path)
     script.write_text("import time\ntime.sleep(1)\n" + TRAINS)
     ledger = Ledger.open(
-        postgresql, tmp_path.name, plan("train.py", (), False, None, ("relu",), None), 1, 3
+        postgresql, tmp_path.name, planned(Plan("train.py"), ("relu",), None), 1, 3
     )
     ledger.add(Job("search", "silu(z)", 0))
     arguments = ("worker", "--storage", postgresql, "--study", tmp_path.name)
@@ -146,6 +148,22 @@ def test_a_worker_that_is_killed_leaves_its_run_to_another(
     assert "silu(z): " in said
     lost, again = ledger.entries()
     assert (lost.state, again.state, again.again) == ("failed", "done", lost.number)
+
+
+@pytest.mark.slow
+def test_a_search_on_a_ray_cluster(script: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    options = ("--engine", "ray", "--address", "local", "--jobs", "2", "--out", "found")
+    limits = ("--max-trials", "1", "--seeds", "2", "--no-tune-lr", "--format", "json")
+    done = reluctant("search", *options, *limits, "train.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert {at["n"] for at in said["candidates"]} == {2}
+    assert said["failed"] == 0
+    lines = done.err.splitlines()
+    assert all(line.startswith("reluctant  ") for line in lines), "Ray says nothing of its own"
+    entries = Ledger.open(tmp_path / "found" / "journal.log").entries()
+    assert len(lines) == len(entries) == 9
 
 
 @pytest.mark.slow
@@ -175,6 +193,7 @@ def test_a_script_that_sets_its_own_seed_is_found_out(script: Path, tmp_path: Pa
         (("--html", "no/page.html", "train.py"), "The page cannot be written to no/page.html"),
         (("--seed-arg", "--seed", "train.py"), "has no {} for the seed"),
         (("--jobs", "0", "train.py"), "there must be a --storage"),
+        (("--address", "here:1", "train.py"), "--address and --gpus are for --engine ray"),
         (("--storage", "sqlite:///x.db", "train.py"), "two workers may take the same run"),
     ],
 )

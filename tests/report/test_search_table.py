@@ -33,7 +33,7 @@ def discovery(verdict: Verdict = "better", difference: float = -0.25) -> Discove
 
 
 def text(of: Discovery) -> str:
-    console = Console(width=100, record=True, file=None, quiet=False, force_terminal=False)
+    console = Console(width=110, record=True, file=None, quiet=False, force_terminal=False)
     with console.capture() as captured:
         console.print(search.verdict(of))
     return captured.get()
@@ -54,6 +54,24 @@ def test_the_table_the_answer_and_how_to_use_it() -> None:
     assert "reluctant run --swap 'relu=max(z, tanh(z))' train.py --epochs 3" in said
     assert "failed   1 run: It was ended after 60 s." in said
     assert "2 runs: It failed with exit code 1: boom" in said
+
+
+def test_rates_are_told_where_any_is_not_the_scripts_own() -> None:
+    known = discovery()
+    own = replace(known, factors={"as it stands": 1.0, "max(z, tanh(z))": 1.0, "silu(z)": 1.0})
+    assert " rate " not in text(own).partition("The search's answer")[0]
+    name = "with its own functions"
+    comparison = replace(known.comparison, baseline=name)
+    factors = {name: 3.0, "max(z, tanh(z))": 1 / 3, "silu(z)": 1.0}
+    said = text(replace(known, comparison=comparison, factors=factors))
+    rows = [line.split() for line in said.splitlines()]
+    assert any(row[:3] == ["function", "rate", "training"] for row in rows)
+    assert [*name.split(), "3", "times", "0.75"] in rows
+    assert [*"max(z, tanh(z)) 0.33 times 0.5".split()] == next(
+        row[:5] for row in rows if row[-1:] == ["better"]
+    )
+    assert "With its own functions, too, the script does better at 3 times its rate." in said
+    assert "with 0.33 times the learning rate that the script has" in said
 
 
 @pytest.mark.parametrize(
@@ -96,17 +114,3 @@ def test_one_object_for_programs() -> None:
 )
 def test_durations(seconds: float, says: str) -> None:
     assert search.duration(seconds) == says
-
-
-def test_progress_on_a_terminal_is_one_line_and_elsewhere_a_line_for_each_run() -> None:
-    elsewhere = Console(width=100, force_terminal=False)
-    with elsewhere.capture() as captured, search.progress(elsewhere) as (show, tell):
-        show("search", 3, 1, 2, "silu(z)", 3600.0)
-        tell("silu(z), seed 0: it said [odd] things")
-    assert captured.get() == "reluctant  silu(z), seed 0: it said [odd] things\n"
-    terminal = Console(width=100, force_terminal=True)
-    with terminal.capture() as captured, search.progress(terminal) as (show, tell):
-        show("search", 3, 1, 2, "silu(z)", 3600.0)
-    assert "searching: 3 runs ended, 2 running, 1 failed, about 60 min left, best silu(z)" in (
-        captured.get()
-    )

@@ -11,12 +11,13 @@ import pytest
 
 from reluctant.activations.expression import expression
 from reluctant.errors import FixedSeed, NothingCompared, ScriptFails
-from reluctant.record.comparison import Candidate, Comparison, Verdict
 from reluctant.search import shape
 from reluctant.search.job import Job, Result
+from reluctant.search.judgement import FRESH, RATES
 from reluctant.search.ledger import Ledger
-from reluctant.search.quest import FRESH, Limits, Quest, in_turn
-from reluctant.search.training import plan
+from reluctant.search.quest import Limits, Quest
+from reluctant.search.training import planned
+from reluctant.trials.plan import Plan
 
 pytest.importorskip("optuna")
 
@@ -41,17 +42,19 @@ class Made:
 
 
 def quest(home: Path, made: Made, limits: Limits = LIMITS, jobs: int = 2) -> Quest:
-    ledger = Ledger.open(home / "journal.log", "test", plan("x.py", (), False, None, (), None))
+    ledger = Ledger.open(home / "journal.log", "test", planned(Plan("x.py"), (), None))
     return Quest(ledger, made, home, limits, jobs)
 
 
 def test_the_best_are_judged_on_seeds_that_the_search_never_used(tmp_path: Path) -> None:
     made = Made()
     found = quest(tmp_path, made).run()
-    searched = {job.seed for job in made.jobs if job.stage != "confirm"}
-    judged = {job.seed for job in made.jobs if job.stage == "confirm"}
-    assert judged == {FRESH, FRESH + 1, FRESH + 2, FRESH + 3}
-    assert not searched & judged
+    used: dict[str, set[int]] = {}
+    for job in made.jobs:
+        used.setdefault(job.stage, set()).add(job.seed)
+    assert used["confirm"] == {FRESH, FRESH + 1, FRESH + 2, FRESH + 3}
+    assert used["tune"] == {RATES, RATES + 1}
+    assert not used["search"] & (used["tune"] | used["confirm"])
     assert sum(job.stage == "search" for job in made.jobs) == found.runs == 20
     assert max(Counter(made.jobs).values()) == 1
     names = [at.name for at in found.comparison.candidates]
@@ -139,6 +142,20 @@ def test_a_script_that_cannot_be_searched_for(
         asked.run()
 
 
+def test_a_seed_that_is_fixed_shows_in_the_first_losses(tmp_path: Path) -> None:
+    """The smoothed loss is of the steps that were seen, and those depend on the time they take."""
+    asked = quest(tmp_path, Made())
+    losses = {"0": 2.5, "1": 2.25, "2": 2.125}
+
+    def evaluate(job: Job, folder: Path, stop: Event) -> Result:
+        facts = {"met": ["relu"], "functions": ["relu"], "losses": losses}
+        return Result(job.seed + 0.5, facts=facts)
+
+    asked.evaluate = evaluate
+    with pytest.raises(FixedSeed):
+        asked.run()
+
+
 def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
     asked = quest(tmp_path, Made())
     facts = {"met": ["tanh"], "functions": []}
@@ -148,20 +165,36 @@ def test_a_script_without_a_function_to_replace(tmp_path: Path) -> None:
 
 
 def test_a_script_without_the_function_that_is_named(tmp_path: Path) -> None:
-    planned = plan("x.py", (), False, None, ("tanh",), None)
-    ledger = Ledger.open(tmp_path / "journal.log", "test", planned)
+    ledger = Ledger.open(tmp_path / "journal.log", "test", planned(Plan("x.py"), ("tanh",), None))
     with pytest.raises(NothingCompared, match=r"not seen to use tanh. It uses relu"):
         Quest(ledger, Made(), tmp_path, LIMITS).run()
 
 
-def test_who_comes_after_one_of_which_nothing_is_shown_is_not_judged() -> None:
-    verdicts: tuple[Verdict, ...] = ("better", "worse", "no difference shown", "better")
-    candidates = tuple(
-        Candidate(str(at), 5, 1, -1, -2, 0, verdict, 1) for at, verdict in enumerate(verdicts)
-    )
-    judged = in_turn(Comparison("loss", "low", "as it stands", 2, candidates)).candidates
-    assert judged[:3] == candidates[:3]
-    assert judged[3] == replace(candidates[3], verdict="no difference shown")
+def test_each_is_judged_at_its_own_learning_rate(tmp_path: Path) -> None:
+    class Slow(Made):
+        def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
+            came = super().__call__(job, folder, stop)
+            assert came.value is not None
+            faster = 0.5 if job.function is None else 0.1 if job.function == "silu(z)" else 0.0
+            return replace(came, value=came.value - faster * (job.factor - 1))
+
+    made = Slow()
+    found = quest(tmp_path, made).run()
+    answer = found.found[0].function
+    assert found.comparison.baseline == "with its own functions"
+    assert found.factors["with its own functions"] == found.factors["silu(z)"] == 3
+    assert found.factors[answer] == 1
+    judged = {(job.function, job.factor) for job in made.jobs if job.stage == "confirm"}
+    assert {(None, 3.0), ("silu(z)", 3.0), (answer, 1.0)} <= judged
+    assert len(judged) == len(found.factors)
+
+
+def test_or_all_are_at_the_scripts_own(tmp_path: Path) -> None:
+    made = Made()
+    found = quest(tmp_path, made, replace(LIMITS, tune=False)).run()
+    assert {job.factor for job in made.jobs} == {1.0}
+    assert not any(job.stage == "tune" for job in made.jobs)
+    assert (found.comparison.baseline, found.factors) == ("as it stands", {})
 
 
 def test_where_all_are_alike_the_lucky_are_not_called_better(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from reluctant.search.job import Job, Result
 from reluctant.search.training import Training
+from reluctant.trials.plan import Plan
 
 STEPS = """
 import torch
@@ -29,11 +30,14 @@ def run(
     function: str | None = None,
     stop: Event | None = None,
     limit: float = 60,
+    factor: float = 1.0,
 ) -> Result:
     script = folder / "train.py"
     script.write_text(textwrap.dedent(text))
-    training = Training(str(script), replaced=("relu",), limit=limit)
-    return training(Job("search", function, 0), folder / "run-0", stop or Event())
+    training = Training(Plan(str(script)), ("relu",), limit)
+    number = len(list(folder.glob("run-*.txt")))
+    job = Job("search", function, 0, factor)
+    return training(job, folder / f"run-{number}", stop or Event())
 
 
 def test_a_script_with_a_function_in_its_rectifiers_place(tmp_path: Path) -> None:
@@ -42,22 +46,34 @@ def test_a_script_with_a_function_in_its_rectifiers_place(tmp_path: Path) -> Non
     assert result.why is None
     assert result.value is not None
     assert 0 < result.value < 10
-    assert "(a=1.0)" in (tmp_path / "run-0.txt").read_text()
+    assert "(a=1.0)" in (tmp_path / "run-0-0.txt").read_text()
+
+
+def test_at_another_learning_rate(tmp_path: Path) -> None:
+    own, faster = (run("SCALE = 1\n" + STEPS, tmp_path, factor=factor) for factor in (1.0, 3.0))
+    assert own.value is not None
+    assert faster.value is not None
+    assert faster.value < own.value
 
 
 def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:
-    assert run("SCALE = 1\n" + STEPS, tmp_path).facts == {
-        "met": ["relu"],
-        "functions": ["relu"],
-    }
+    facts = run("SCALE = 1\n" + STEPS, tmp_path).facts
+    assert (facts["met"], facts["functions"]) == (["relu"], ["relu"])
+    losses = facts["losses"]
+    assert isinstance(losses, dict)
+    assert list(losses)[:3] == ["0", "1", "2"]
+    assert len(losses) == 8
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("import torch\nraise ValueError('too bad')", "exit code 1: ValueError: too bad"),
-        ("import torch, os\nos.kill(os.getpid(), 9)", "when memory runs out"),
-        ("import torch, os\nos.abort()", "It ended by signal 6."),
+        (
+            "import torch, os\nos.kill(os.getpid(), 9)",
+            "It was killed, probably for want",
+        ),
+        ("import torch, os\nos.abort()", "It was ended by signal 6."),
         ("import torch", "It showed no training loss."),
         ("SCALE = float('nan')\n" + STEPS, "not finite at the end"),
     ],
@@ -77,7 +93,7 @@ def test_a_script_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -
         time.sleep(600)
     """
     result = run(script, tmp_path, limit=2)
-    assert result.why == "It was ended after 2 s."
+    assert result.why == "It was ended after 2 s, which is too long."
     assert result.seconds < 30
     Event().wait(4)
     assert not (tmp_path / "alive").exists()
@@ -92,4 +108,4 @@ def test_a_run_ends_when_all_is_to_stop(tmp_path: Path) -> None:
 def test_a_function_that_cannot_stand_there_is_a_failure_of_its_own(tmp_path: Path) -> None:
     result = run("SCALE = 1\n" + STEPS, tmp_path, "exp(z)")
     assert result.why is not None
-    assert "exit code 2" in result.why
+    assert "exp(z) at z = 10000 is not a number" in result.why

@@ -6,8 +6,8 @@ from threading import Event
 import pytest
 
 from reluctant.search import worker
-from reluctant.search.job import Entry, Job, Result
-from reluctant.search.ledger import Ledger
+from reluctant.search.job import Entry, Job, Lost, Result
+from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.worker import Worker
 
 pytest.importorskip("optuna")
@@ -75,3 +75,15 @@ def test_what_was_begun_when_it_is_stopped_is_given_back(ledger: Ledger, tmp_pat
     hand.run()
     states = [(at.state, at.again) for at in ledger.entries()]
     assert states == [("failed", None), ("waiting", None), ("waiting", None), ("waiting", 0)]
+
+
+def test_what_was_lost_elsewhere_is_run_again_a_few_times(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "journal.log", "test", {})
+    ledger.add(Job("search", "silu(z)", 0))
+
+    def evaluate(job: Job, folder: Path, stop: Event) -> Result:
+        raise Lost("the machine is gone")
+
+    Worker(ledger, evaluate, tmp_path, idle=0.2).run()
+    states = [(at.state, at.result.why, at.again) for at in ledger.entries()]
+    assert states == [("failed", None, at - 1 if at else None) for at in range(LIVES)]

@@ -19,27 +19,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-class _Time(click.ParamType[float]):
-    """As `2h`, `90m` or `1h 30m`; a number alone is seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        parts = re.findall(r"([\d.]+)\s*([a-z]*)\s*", str(value))
-        try:
-            if "".join(map("".join, parts)) != re.sub(r"\s", "", str(value)) or not parts:
-                raise ValueError
-            return sum(float(number) * _UNITS[unit] for number, unit in parts)
-        except (ValueError, KeyError):
-            self.fail(f"{value!r} is no time; write it as 2h or 90m.", param, ctx)
-
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @options.as_module
@@ -61,11 +40,7 @@ class _Time(click.ParamType[float]):
     show_default=True,
     help="The first of them; the others follow it.",
 )
-@click.option(
-    "--seed-arg",
-    metavar="ARG",
-    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
-)
+@options.seed_argument
 @click.option(
     "--metric",
     metavar="REGEX|NAME",
@@ -74,16 +49,16 @@ class _Time(click.ParamType[float]):
 )
 @click.option("--maximize", "way", flag_value="high", help="More of the metric is better.")
 @click.option("--minimize", "way", flag_value="low", help="Less of it is; else its name tells.")
-@click.option("--budget", type=_Time(), help="Start no run that would end later, as 2h or 90m.")
+@click.option(
+    "--budget", type=options.Duration(), help="Start no run that would end later, as 2h or 90m."
+)
 @click.option(
     "--timeout",
     "limit",
-    type=_Time(),
+    type=options.Duration(),
     help="End a run after this time.  [default: 5 times the script's own, a minute at least]",
 )
-@click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."
-)
+@options.jobs
 @click.option(
     "--at",
     multiple=True,
@@ -130,8 +105,6 @@ def compare(
     intervals hold all the same. Exits with 0 whatever is shown, and with 2 if nothing can be
     compared.
     """
-    if seed_arg is not None and "{}" not in seed_arg:
-        raise click.BadParameter(f"{seed_arg!r} has no {{}} for the seed.", param_hint="--seed-arg")
     if launches(script, module):
         raise NothingCompared(
             f"{script} starts other processes, which cannot be compared yet.",

@@ -1,5 +1,6 @@
 """Options that several subcommands have."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +9,36 @@ import click
 if TYPE_CHECKING:
     from reluctant.record.finding import Diagnosis
 
+    _Time = click.ParamType[float]
+else:
+    _Time = click.ParamType  # not to be subscripted before click 8.2
+
 UNHEALTHY = 1
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _RANK = {"never": 4, "error": 3, "warning": 2, "note": 1}
+
+
+class Duration(_Time):
+    """A time, as `2h`, `90m` or `1h 30m`; a number alone is seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"([\d.]+)\s*([a-z]*)\s*", str(value))
+        try:
+            if "".join(map("".join, parts)) != re.sub(r"\s", "", str(value)):
+                raise ValueError
+            found = sum(float(size) * _SECONDS[unit] for size, unit in parts)
+        except (ValueError, KeyError):
+            found = 0.0
+        if not found:
+            self.fail(f"{value!r} is no time; write it as 2h, 90m or 1h30m.", param, ctx)
+        return found
 
 
 def _has_a_place(ctx: click.Context, option: click.Parameter, text: str | None) -> str | None:

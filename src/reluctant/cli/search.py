@@ -1,10 +1,9 @@
 """`reluctant search`: new activation functions for a script, judged on fresh seeds."""
 
-import re
 import signal
 import sys
-from contextlib import nullcontext, suppress
-from dataclasses import astuple
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,40 +17,16 @@ from reluctant.record import folder
 
 if TYPE_CHECKING:
     from reluctant.record.discovery import Discovery
-
-    _Time = click.ParamType[float]
-else:
-    _Time = click.ParamType  # not to be subscripted before click 8.2
+    from reluctant.search.training import Engine
 
 INTERRUPTED = 130
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
-
-
-class Duration(_Time):
-    """A time, as `2h`, `1h30m`, `90s`; a plain number is seconds."""
-
-    name = "time"
-
-    def convert(self, value: object, param: object, ctx: object) -> float:
-        """Seconds."""
-        if isinstance(value, float):
-            return value
-        text = str(value).replace(" ", "")
-        parts = re.findall(r"([\d.]+)([hms]?)", text)
-        try:
-            found = sum(float(size) * _SECONDS[unit or "s"] for size, unit in parts)
-        except ValueError:
-            found = 0.0
-        if not found or "".join(map("".join, parts)) != text:
-            self.fail(f"{value!r} is no time. Write it as 2h, 90m or 1h30m.")
-        return found
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @options.as_module
 @click.option(
     "--budget",
-    type=Duration(),
+    type=options.Duration(),
     default="2h",
     show_default=True,
     help="Time for all of it, the judging of the best included.",
@@ -62,9 +37,8 @@ class Duration(_Time):
 @click.option(
     "--jobs",
     type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="Runs at a time on this machine; 0 leaves all of them to workers.",
+    help="Runs at a time; 0 leaves all of them to workers.  [default: 1; on a Ray cluster, as many "
+    "as it has room for]",
 )
 @click.option(
     "--seeds",
@@ -74,10 +48,13 @@ class Duration(_Time):
     help="How many fresh seeds the best are judged on.",
 )
 @click.option(
-    "--seed-arg",
-    metavar="ARG",
-    help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
+    "--tune-lr/--no-tune-lr",
+    "tune",
+    default=True,
+    show_default=True,
+    help="Give each that is judged its own learning rate before.",
 )
+@options.seed_argument
 @click.option(
     "--replace",
     "replaced",
@@ -87,13 +64,31 @@ class Duration(_Time):
 )
 @click.option(
     "--timeout",
-    type=Duration(),
+    type=options.Duration(),
     help="End a run after this time; by default after ten times what the script takes as it is.",
 )
 @click.option(
     "--storage",
     metavar="URL",
     help="Keep the search in this database, for any number of `reluctant worker`s.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Run on this machine, or on a Ray cluster.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="That of the Ray cluster; by default the one that Ray finds, or else one on this machine.",
+)
+@click.option(
+    "--gpus",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="GPUs of the Ray cluster for each run, as 0.25; by default 1 where it has any.",
 )
 @click.option(
     "--out",
@@ -110,12 +105,16 @@ def search(
     module: bool,
     budget: float,
     max_trials: int | None,
-    jobs: int,
+    jobs: int | None,
     seeds: int,
+    tune: bool,
     seed_arg: str | None,
     replaced: tuple[str, ...],
     timeout: float | None,
     storage: str | None,
+    engine: str,
+    address: str | None,
+    gpus: float | None,
     out: Path | None,
     html: Path | None,
     opened: bool,
@@ -126,46 +125,46 @@ def search(
     """Search for activation functions that serve SCRIPT better than its own.
 
     Functions are made by a grammar, refused where they could not train, and raced against one
-    another; the best few are then judged on seeds that the search never used, which alone are
-    reported. The measure is the smoothed training loss.
+    another. The best few, the script as it stands, ReLU and SiLU are then given their own learning
+    rates, and judged on seeds that were used for nothing before, which alone are reported. The
+    measure is the smoothed training loss.
     """
-    if seed_arg is not None and "{}" not in seed_arg:
-        raise click.BadParameter(f"{seed_arg!r} has no {{}} for the seed.", param_hint="--seed-arg")
     if launches(script, module):
         raise WrongArgument(
             f"{script} starts other processes.", "Give the script that it starts in the end."
         )
     if jobs == 0 and storage is None:
         raise click.UsageError("With --jobs 0 there must be a --storage that workers share.")
+    if engine != "ray" and not (address is None and gpus is None):
+        raise click.UsageError("--address and --gpus are for --engine ray.")
     if not module:
         launch.script(script, args)  # found out now, and not in every run
-    # Whoever ends us ends the runs too, and what has ended is kept.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    from reluctant.report import search as pages
+    from reluctant.report import search as report
     from reluctant.report import terminal
     from reluctant.search import training
-    from reluctant.search.guard import alone
     from reluctant.search.ledger import Ledger, reached
-    from reluctant.search.quest import Limits, Progress, Quest
+    from reluctant.search.progress import bar
+    from reluctant.search.quest import Limits, Quest
     from reluctant.swapping import elementwise
+    from reluctant.trials.plan import Plan
 
     names = tuple(elementwise(name).name for name in replaced)
     if html is not None or opened:
         page.ready(html)
     home = folder.create_trial(script, out, "searches")
-    plan = training.plan(script, args, module, seed_arg, names, timeout)
-    with alone(home), pages.progress() as (show, tell):
-        ledger = Ledger.open(storage or home / "journal.log", home.name, plan)
+    plan = Plan(script, args, module, seed_arg)
+    # Other seeds, or other rates, once these are known would be a second chance to be wrong.
+    plan.claim(home, replaced=names, limit=timeout, seeds=seeds, tune=tune)
+    planned = training.planned(plan, names, timeout)
+    limits = Limits(budget, max_trials, seeds, tune)
+    with _hands(engine, address, gpus, jobs) as (runs, most), bar() as (show, tell):
+        ledger = Ledger.open(storage or home / "journal.log", home.name, planned)
         if storage is not None:
             click.echo(
                 f"reluctant  workers: reluctant worker --study {home.name} --storage URL", err=True
             )
-
-        def shown(at: Progress) -> None:
-            show(*astuple(at))
-
-        limits = Limits(budget, max_trials, seeds)
-        quest = Quest(ledger, training.evaluator(ledger), home, limits, jobs, shown, tell)
+        evaluate = training.evaluator(ledger, runs)
+        quest = Quest(ledger, evaluate, home, limits, most, show, tell)
         try:
             with reached(storage) if storage is not None else nullcontext():
                 found = quest.run()
@@ -176,18 +175,35 @@ def search(
                 err=True,
             )
             sys.exit(INTERRUPTED)
-    (home / "search.json").write_text(pages.dumps(found) + "\n", "utf-8")
+    (home / "search.json").write_text(report.dumps(found) + "\n", "utf-8")
     _draw(found, home / "functions.svg")
     target = html or (home / "search.html" if opened else None)
     if form == "json":
-        click.echo(pages.dumps(found))
+        click.echo(report.dumps(found))
     else:
-        terminal.show(pages.verdict(found, target))
+        terminal.show(report.verdict(found, target))
     if target is not None:
         from reluctant.report.page.discovery import render
 
         named = (*found.replaced, *(at.name for at in found.comparison.candidates))
         page.write(render(found, page.curves(named)), target, opened)
+
+
+@contextmanager
+def _hands(
+    engine: str, address: str | None, gpus: float | None, jobs: int | None
+) -> Iterator[tuple["Engine", int]]:
+    """What runs trainings, and how many at a time."""
+    from reluctant.search import cluster
+    from reluctant.search.training import Training
+
+    with cluster.reached(address, gpus) if engine == "ray" else nullcontext() as found:
+        # Whoever ends us ends the runs too, and what has ended is kept. Ray takes this signal.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if found is None:
+            yield Training.__call__, 1 if jobs is None else jobs
+        else:
+            yield found, found.room if jobs is None else jobs
 
 
 def _draw(found: "Discovery", path: Path) -> None:

@@ -1,7 +1,7 @@
 """What a search for a new function came to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reluctant.record.comparison import Comparison
 
@@ -27,7 +27,8 @@ class Discovery:
     the order in which the search left them, which was settled before those seeds were run: the
     first is its answer. `replaced` are the functions whose place they took. `tried` counts
     functions, `runs` the runs of the search, and `failed` those, the judging ones among them,
-    that came to no number; `why` says how, with how many of each.
+    that came to no number; `why` says how, with how many of each. `factors` are what learning rates
+    were multiplied by, for each by its name in the comparison; none where they were left alone.
     """
 
     script: str
@@ -43,3 +44,4 @@ class Discovery:
     failed: int
     why: Mapping[str, int]
     seconds: float
+    factors: Mapping[str, float] = field(default_factory=dict)

@@ -1,12 +1,11 @@
-"""A search as a person reads it, while it goes on and when it has ended, and as one JSON object."""
+"""A search that has ended as a person reads it, and as one JSON object."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +20,8 @@ SCHEMA = 1
 
 READING = (
     "The order was settled before these seeds were run, so that the answer's difference is not "
-    "flattered by the choice. A function is judged only where all before it were told apart."
+    "flattered by the choice. They are judged from the top down, as far as the first of which no "
+    "difference is shown."
 )
 
 _STYLE = {"better": "bold green", "worse": "bold red"}
@@ -51,16 +51,26 @@ def _table(discovery: Discovery) -> Table:
     comparison = discovery.comparison
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("function", overflow="fold")
+    tuned = any(factor != 1 for factor in discovery.factors.values())
+    if tuned:
+        table.add_column("rate", justify="right")
     table.add_column(comparison.metric, justify="right")
     table.add_column("difference, 95 % interval")
     table.add_column("cost", justify="right")
     table.add_column("verdict")
     mean = comparison.baseline_mean
-    table.add_row(comparison.baseline, "" if mean is None else number(mean), "", "", "")
+    rates = {
+        name: "as it is" if factor == 1 else f"{factor:.2g} times"
+        for name, factor in discovery.factors.items()
+    }
+    name = comparison.baseline
+    own = [rates.get(name, "")] * tuned
+    table.add_row(name, *own, "" if mean is None else number(mean), "", "", "")
     costs = {at.function: f"{at.cost:g}" for at in discovery.found}
     for at in comparison.candidates:
         table.add_row(
             Text(at.name),
+            *[rates.get(at.name, "")] * tuned,
             "" if at.mean is None else number(at.mean),
             _interval(at),
             costs.get(at.name, ""),
@@ -80,6 +90,7 @@ def _interval(at: Candidate) -> str:
 def sentences(discovery: Discovery) -> Iterator[str]:
     """What was found, in words, and what the figures are."""
     yield shown(discovery)
+    yield from of_rates(discovery)
     yield READING
 
 
@@ -105,10 +116,31 @@ def shown(discovery: Discovery) -> str:
     )
 
 
+def of_rates(discovery: Discovery) -> Iterator[str]:
+    """At which learning rates the functions ran, in sentences."""
+    if not discovery.factors:
+        yield (
+            "All ran at the script's own learning rate, which was chosen for its own functions: a "
+            "difference may be one in the rates that they need. A longer --budget, or --tune-lr, "
+            "gives each its own."
+        )
+        return
+    yield (
+        "Each had its own multiple of the script's learning rate, the best of several on seeds "
+        "that were used for nothing else."
+    )
+    factor = discovery.factors.get(discovery.comparison.baseline, 1)
+    if factor != 1:
+        yield f"With its own functions, too, the script does better at {factor:.2g} times its rate."
+
+
 def _lines(discovery: Discovery, page: Path | None) -> Iterator[tuple[str, str]]:
     for place, at in enumerate(discovery.found):
         yield "" if place else "define", at.define
     yield "use", commands.swapped(discovery, discovery.replaced, discovery.found[0].function)
+    factor = discovery.factors.get(discovery.found[0].function, 1)
+    if factor != 1:
+        yield "", f"with {factor:.2g} times the learning rate that the script has"
     for place, (why, count) in enumerate(discovery.why.items()):
         yield "" if place else "failed", f"{plural(count, 'run')}: {why}"
     if (Path(discovery.path) / "functions.svg").exists():
@@ -131,6 +163,7 @@ def dumps(discovery: Discovery) -> str:
         "detectable": comparison.detectable,
         "seeds": discovery.seeds,
         "replaced": discovery.replaced,
+        "rate_factors": dict(discovery.factors),
         "found": [asdict(at) for at in discovery.found],
         "tried": discovery.tried,
         "runs": discovery.runs,
@@ -150,36 +183,3 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-@contextmanager
-def progress(
-    console: Console | None = None,
-) -> Iterator[tuple[Callable[..., None], Callable[[str], None]]]:
-    """Two functions: one shows how far a search is, the other says that a run has ended.
-
-    On a terminal there is one line that changes; elsewhere each run that ends has a line.
-    """
-    console = console or Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-
-        def line(text: str) -> None:
-            console.print(f"reluctant  {text}", soft_wrap=True, markup=False)
-
-        yield (lambda *at: None), line
-        return
-    with console.status("") as status:
-
-        def show(
-            stage: str, ended: int, failed: int, running: int, best: str | None, left: float
-        ) -> None:
-            parts = [f"{_STAGES[stage]}: {plural(ended, 'run')} ended", f"{running} running"]
-            parts += [f"{failed} failed"] if failed else []
-            parts += [f"about {duration(left)} left"] if left else []
-            parts += [f"best {best}"] if best else []
-            status.update("reluctant  " + ", ".join(parts))
-
-        yield show, lambda text: None
-
-
-_STAGES = {"baseline": "the script as it stands", "search": "searching", "confirm": "judging"}

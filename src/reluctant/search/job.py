@@ -6,18 +6,23 @@ from pathlib import Path
 from threading import Event
 from typing import Literal, Protocol
 
-# The script as it stands; to look for functions; to judge the few best, on fresh seeds.
-Stage = Literal["baseline", "search", "confirm"]
+# The script as it stands; to look for functions; to give the few best their own learning rates,
+# and to judge them, on fresh seeds.
+Stage = Literal["baseline", "search", "tune", "confirm"]
 State = Literal["waiting", "running", "done", "failed"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """The script with `function` in its rectifiers' place; none is the script as it stands."""
+    """The script with `function` in its rectifiers' place; none is the script as it stands.
+
+    `factor` is what its learning rates are multiplied by.
+    """
 
     stage: Stage
     function: str | None
     seed: int
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class Entry:
     again: int | None = None
 
 
+class Lost(Exception):
+    """Whoever ran a job is gone, and nobody knows what it would have come to."""
+
+
 class Evaluate(Protocol):
     """Runs the script as a job says."""
 
@@ -48,4 +57,7 @@ class Evaluate(Protocol):
         """What came of it; `folder` is for its record, and `stop` is set to have it end now.
 
         Whatever goes wrong in the script is a result too, and no exception.
+
+        Raises:
+            Lost: it has to be run again.
         """

@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +127,7 @@ class Ledger:
 
     def add(self, job: Job, again: int | None = None) -> None:
         """Have a job run by whoever is free."""
-        attributes = {"stage": job.stage, "function": job.function, "seed": job.seed}
+        attributes: dict[str, Any] = asdict(job)
         if again is not None:
             attributes["again"] = again
         self.study.enqueue_trial({}, user_attrs=attributes)
@@ -231,7 +231,7 @@ def _entry(trial: "FrozenTrial") -> Entry:
     told = trial.user_attrs
     return Entry(
         trial.number,
-        Job(told["stage"], told["function"], told["seed"]),
+        Job(told["stage"], told["function"], told["seed"], told.get("factor", 1.0)),
         states.get(trial.state, "failed"),
         Result(
             trial.value if trial.state == TrialState.COMPLETE else None,

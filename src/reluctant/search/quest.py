@@ -1,43 +1,32 @@
 """A search from its beginning to its end: what is run when, until the few best are judged.
 
 All that is known is in the ledger, so that a search that was interrupted goes on where it was.
-The seeds of the search choose the best; other seeds judge them, and those alone are reported.
+How the best are judged is in `judgement`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from math import nan
+from math import inf
 from pathlib import Path
 from random import Random
 from threading import Thread
 from time import monotonic, sleep
 
-from reluctant.activations.expression import Expression, expression
-from reluctant.activations.operations import UNARY
+from reluctant.activations.expression import expression
 from reluctant.errors import FixedSeed, NothingCompared, ScriptFails
-from reluctant.record.comparison import Candidate, Comparison
-from reluctant.record.discovery import Discovery, Found
-from reluctant.search import gate, shape
+from reluctant.record.discovery import Discovery
+from reluctant.search import gate
 from reluctant.search.explorer import Explorer
-from reluctant.search.job import Entry, Evaluate, Job, Result
+from reluctant.search.job import Entry, Evaluate, Job, Result, Stage
+from reluctant.search.judgement import AS_IT_STANDS, Judgement, found
 from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.race import Race
-from reluctant.search.training import METRIC, replaced
+from reluctant.search.training import METRIC, plan, replaced
 from reluctant.search.worker import Worker
-from reluctant.trials.compare import compare
-from reluctant.words import number
-
-# The script as it stands, and what the best are held against besides.
-AS_IT_STANDS = "as it stands"
-AGAINST = ("silu(z)",)
-
-# Seeds of the search are counted from 0, fresh ones from here.
-FRESH = 1000
-
-# How many of the best are judged.
-FINALISTS = 3
+from reluctant.trials.outcome import are_same
+from reluctant.words import duration, number
 
 # Of a job that nobody could bring to an end.
 DIED = f"Its worker died, {LIVES} times."
@@ -45,35 +34,33 @@ DIED = f"Its worker died, {LIVES} times."
 _PAUSE = 0.05
 _RECOVER = 10.0
 _SPENT = "spent"
-_JUDGED = "finalists"
+_JUDGED = "judged"
 
 
 @dataclass(frozen=True)
 class Limits:
     """When a search ends: after so many seconds in all, or so many runs; the first to come.
 
-    Judging is part of the time: what it is likely to take is put aside for it.
+    Judging is part of the time: what it is likely to take is put aside for it, but never more than
+    half. `seeds` is how many judge; to `tune` is to give each its own learning rate before.
     """
 
     seconds: float
     runs: int | None = None
     seeds: int = 5
-
-    @property
-    def judging(self) -> int:
-        """How many runs it takes to judge the best."""
-        return self.seeds * (FINALISTS + 1 + len(AGAINST))
+    tune: bool = True
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a search is: runs that ended, those that failed, and seconds that are left."""
+    """How far a search is: runs of this stage, and seconds in all."""
 
-    stage: str
+    stage: Stage
     ended: int
     failed: int
     running: int
     best: str | None
+    spent: float
     left: float
 
 
@@ -116,7 +103,7 @@ class Quest:
             KeyboardInterrupt: on Ctrl-C; what has ended is kept.
         """
         self._began, self._before = monotonic(), float(self.ledger.noted(_SPENT) or 0)
-        self._recover()
+        self.ledger.recover()
         try:
             self._hire()
             self._baseline()
@@ -135,10 +122,7 @@ class Quest:
 
     def _baseline(self) -> None:
         """Run the script as it stands with two seeds: it must work, and heed them."""
-        for seed in (0, 1):
-            if not any(at.job == Job("baseline", None, seed) for at in self.ledger.entries()):
-                self.ledger.add(Job("baseline", None, seed))
-        self._until_ended("baseline")
+        self._run("baseline", [Job("baseline", None, seed) for seed in (0, 1)])
         ended = [at for at in self._live() if at.job.stage == "baseline"]
         for at in ended:
             if at.result.value is None:
@@ -147,7 +131,7 @@ class Quest:
                     f"What it said:\n{at.result.facts.get('said', '')}",
                 )
         one, other = ended
-        if one.result.value == other.result.value:
+        if one.result.value == other.result.value or are_same(*map(_losses, ended)):
             raise FixedSeed(
                 "The script does the same with seed 0 and seed 1: it sets its own seed.",
                 "If it takes that as an argument, say how, as --seed-arg '--seed {}'.",
@@ -163,9 +147,10 @@ class Quest:
                 f"It uses {', '.join(known) or 'none at all'}: --replace NAME names one of them.",
             )
 
-    @property
+    @cached_property
     def _replaced(self) -> tuple[str, ...]:
-        return tuple(replaced(self.ledger))
+        """Known once the script has run as it stands."""
+        return replaced(self.ledger)
 
     # -- the search -----------------------------------------------------------------------------
 
@@ -177,7 +162,7 @@ class Quest:
         while self.ledger.noted(_JUDGED) is None:
             entries = self._tick("search")
             mine = [at for at in entries if at.job.stage == "search"]
-            over = self._is_over(mine)
+            over = self._is_over(entries, mine)
             open_ = [at for at in mine if at.state in ("waiting", "running")]
             if over and not open_:
                 break
@@ -189,18 +174,24 @@ class Quest:
             else:
                 sleep(_PAUSE)
 
-    def _is_over(self, mine: list[Entry]) -> bool:
+    def _is_over(self, entries: list[Entry], mine: list[Entry]) -> bool:
         if self.limits.runs is not None and len(mine) >= self.limits.runs:
             return True
-        return self._left(mine) <= 0
+        return self._left(entries) <= 0
 
-    def _left(self, mine: list[Entry]) -> float:
+    def _left(self, entries: list[Entry]) -> float:
         """Seconds until the search must make room for judging."""
-        ended = [at.result.seconds for at in mine if at.state == "done"]
-        each = sum(ended) / len(ended) if ended else 0.0
-        judging = each * self.limits.judging / max(1, self.jobs)
-        # However short the time: half of it is for the search.
-        return self.limits.seconds - min(judging, self.limits.seconds / 2) - self._spent
+        return self.limits.seconds - self._judging(entries) - self._spent
+
+    def _judging(self, entries: list[Entry]) -> float:
+        """Seconds that are put aside for that."""
+        runs = self._judgement(Race.of(entries).ranking).runs
+        return min(self._each(entries) * runs, self.limits.seconds / 2)
+
+    def _each(self, entries: list[Entry]) -> float:
+        """Seconds from one run's end to the next one's, as it was so far, whoever runs them."""
+        ended = sum(at.state in ("done", "failed") for at in entries)
+        return self._spent / ended if ended else 0.0
 
     def _plan(self, race: Race) -> None:
         promoted = race.promoted()
@@ -218,37 +209,39 @@ class Quest:
     # -- the judgement --------------------------------------------------------------------------
 
     def _judge(self) -> None:
-        chosen = self.ledger.noted(_JUDGED)
-        if chosen is None:
-            race = Race.of(self.ledger.entries())
-            known = {shape.fingerprint(expression(at)) for at in self._known()}
-            new = [at for at in race.ranking if shape.fingerprint(expression(at)) not in known]
-            chosen = new[:FINALISTS]
-            if not chosen:
+        if self.ledger.noted(_JUDGED) is None:
+            entries = self._live()
+            # The half that was put aside is there, however late the last run ended.
+            time = max(self.limits.seconds - self._spent, self.limits.seconds / 2)
+            each = self._each(entries)
+            judged = self._judgement(Race.of(entries).ranking, time / each if each else inf)
+            if not judged.chosen:
                 raise NothingCompared(
                     "No function that was tried came to a number.",
                     f"What the runs said is in {self.home}, in one .txt a run.",
                 )
-            self.ledger.note(_JUDGED, list(chosen))
-        wanted = [
-            Job("confirm", function, FRESH + seed)
-            for seed in range(self.limits.seeds)
-            for function in dict.fromkeys((None, *AGAINST, *chosen))
-        ]
-        there = {at.job for at in self.ledger.entries()}
-        for job in wanted:
-            if job not in there:
-                self.ledger.add(job)
-        self._until_ended("confirm")
+            self.ledger.note(_JUDGED, {"chosen": judged.chosen, "tune": judged.tune})
+        judged = self._judged
+        self._run("tune", judged.tuning)
+        self._run("confirm", judged.confirmation(self._live()))
 
-    def _known(self) -> Iterator[str]:
-        """What is judged anyway: the script's own functions, and those it is held against."""
-        yield from AGAINST
-        yield from (f"{name}(z)" for name in self._replaced if name in UNARY)
+    def _judgement(self, ranking: Iterable[str], runs: float = inf) -> Judgement:
+        return Judgement.of(ranking, self._replaced, self.limits.seeds, self.limits.tune, runs)
+
+    @cached_property
+    def _judged(self) -> Judgement:
+        """What is judged, and how: settled once, before anything of it is known."""
+        noted = self.ledger.noted(_JUDGED)
+        return Judgement(tuple(noted["chosen"]), self._replaced, self.limits.seeds, noted["tune"])
 
     # -- the work -------------------------------------------------------------------------------
 
-    def _until_ended(self, stage: str) -> None:
+    def _run(self, stage: Stage, jobs: Iterable[Job]) -> None:
+        """Have these run, unless they have been, until all have ended."""
+        there = {at.job for at in self.ledger.entries()}
+        for job in jobs:
+            if job not in there:
+                self.ledger.add(job)
         while True:
             entries = self._tick(stage)
             mine = [at for at in entries if at.job.stage == stage]
@@ -256,40 +249,48 @@ class Quest:
                 return
             sleep(_PAUSE)
 
-    def _tick(self, stage: str) -> list[Entry]:
-        if monotonic() - self._recovered > _RECOVER and self.ledger.shared:
-            self._recover()
+    def _tick(self, stage: Stage) -> list[Entry]:
+        if monotonic() - self._recovered > _RECOVER:
+            self._recovered = monotonic()
+            self.ledger.note(_SPENT, self._spent)
+            if self.ledger.shared:
+                self.ledger.recover()
         entries = self._live()
         mine = [at for at in entries if at.job.stage == stage]
+        state = Counter(at.state for at in mine)
         ranking = Race.of(entries).ranking
-        left = self._left(mine) if stage == "search" else self._until_judged(mine)
-        self.show(
-            Progress(
-                stage,
-                sum(at.state in ("done", "failed") for at in mine),
-                sum(at.state == "failed" for at in mine),
-                sum(at.state == "running" for at in mine),
-                ranking[0] if ranking else None,
-                max(0.0, left),
-            )
+        progress = Progress(
+            stage,
+            state["done"] + state["failed"],
+            state["failed"],
+            state["running"],
+            ranking[0] if ranking else None,
+            self._spent,
+            max(0.0, self._to_go(stage, entries)),
         )
+        self.show(progress)
         return entries
 
-    def _until_judged(self, mine: list[Entry]) -> float:
-        ended = [at.result.seconds for at in mine if at.state in ("done", "failed")]
-        each = sum(ended) / len(ended) if ended else 0.0
-        return each * (len(mine) - len(ended)) / max(1, self.jobs)
+    def _to_go(self, stage: Stage, entries: list[Entry]) -> float:
+        """Seconds until all is over, as far as can be told."""
+        if stage == "baseline":
+            return self.limits.seconds - self._spent
+        mine = [at for at in entries if at.job.stage == stage]
+        each, open_ = self._each(entries), sum(at.state in ("waiting", "running") for at in mine)
+        if stage == "confirm":
+            return each * open_
+        if stage == "tune":
+            return each * (open_ + self._judged.runs - len(mine))
+        searching = self._left(entries)
+        if self.limits.runs is not None:
+            searching = min(searching, each * (self.limits.runs - len(mine) + open_))
+        return max(0.0, searching) + self._judging(entries)
 
     def _live(self) -> list[Entry]:
         """All jobs without those that another stands in for."""
         entries = self.ledger.entries()
         followed = {at.again for at in entries}
         return [at for at in entries if at.number not in followed]
-
-    def _recover(self) -> None:
-        self._recovered = monotonic()
-        self.ledger.recover()
-        self.ledger.note(_SPENT, self._spent)
 
     def _hire(self) -> None:
         for _ in range(self.jobs):
@@ -308,67 +309,40 @@ class Quest:
         self._threads.clear()
 
     def _said(self, entry: Entry, result: Result) -> None:
-        came = f"{METRIC} {number(result.value)}" if result.value is not None else result.why
-        what = f"{entry.job.function or AS_IT_STANDS}, seed {entry.job.seed}"
-        self.tell(f"{what}: {came} ({result.seconds:.1f} s)")
+        came = f"{METRIC.name} {number(result.value)}" if result.value is not None else result.why
+        job, took = entry.job, duration(result.seconds)
+        rate = f" at {job.factor:.2g} times the rate" if job.factor != 1 else ""
+        self.tell(f"{job.function or AS_IT_STANDS}{rate}, seed {job.seed}: {came} ({took})")
 
     # -- what came of it ------------------------------------------------------------------------
 
     def _discovery(self) -> Discovery:
         entries = self._live()
-        chosen = tuple(self.ledger.noted(_JUDGED))
-        names = (*chosen, *(name for name in AGAINST if name not in chosen))
+        judged = self._judged
+        comparison = judged.comparison(entries)
+        factors = judged.factors(entries) if judged.tune else {}
         race = Race.of(entries)
         failed = [at for at in entries if at.state == "failed"]
-        plan = self.ledger.plan or {}
+        of = plan(self.ledger)
         return Discovery(
-            plan.get("script", ""),
-            tuple(plan.get("arguments", ())),
-            plan.get("module", False),
+            of.script,
+            of.arguments,
+            of.module,
             str(self.home),
             self._replaced,
-            in_turn(
-                compare(
-                    METRIC,
-                    "low",
-                    (AS_IT_STANDS, self._values(entries, None)),
-                    {name: self._values(entries, name) for name in names},
-                )
-            ),
+            comparison,
             self.limits.seeds,
-            tuple(found(expression(at), place) for place, at in enumerate(chosen, start=1)),
+            tuple(found(expression(at), place) for place, at in enumerate(judged.chosen, 1)),
             len(race.standings),
             sum(at.job.stage == "search" for at in entries),
             len(failed),
             Counter(at.result.why or DIED for at in failed),
             self._spent,
+            {name or comparison.baseline: factor for name, factor in factors.items()},
         )
 
-    def _values(self, entries: list[Entry], function: str | None) -> list[float | None]:
-        """By seed; a run that failed counts as the worst there is, and is not passed over."""
-        by = {
-            at.job.seed: nan if at.state == "failed" else at.result.value
-            for at in entries
-            if at.job.stage == "confirm" and at.job.function == function
-        }
-        return [by.get(FRESH + seed) for seed in range(self.limits.seeds)]
 
-
-def in_turn(comparison: Comparison) -> Comparison:
-    """Judge the candidates one after the other, up to the first of which nothing is shown.
-
-    Where their order was settled before, no candidate needs a wider interval for the others' sake:
-    that any is wrongly told from the baseline is as unlikely as for one alone (Maurer, Hothorn and
-    Lehmacher 1995; Westfall and Krishen 2001).
-    """
-    judged: list[Candidate] = []
-    for at in comparison.candidates:
-        silent = bool(judged) and judged[-1].verdict == "no difference shown"
-        judged.append(replace(at, verdict="no difference shown") if silent else at)
-    return replace(comparison, candidates=tuple(judged))
-
-
-def found(function: Expression, place: int) -> Found:
-    """How a function is handed to people."""
-    define = f'reluctant.register("found_{place}", reluctant.expression("{function}"))'
-    return Found(str(function), define, function.parameters, function.cost)
+def _losses(entry: Entry) -> Mapping[str, float]:
+    """The first losses of the script as it stands."""
+    losses = entry.result.facts.get("losses")
+    return losses if isinstance(losses, dict) else {}

@@ -9,7 +9,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TypeVar
 
-from reluctant.search.job import Entry, Evaluate, Result
+from reluctant.search.job import Entry, Evaluate, Lost, Result
 from reluctant.search.ledger import BEAT, Ledger
 
 # Seconds between two looks whether there is work: in a file of one's own, and in a database.
@@ -57,8 +57,11 @@ class Worker:
         over = Event()
         heart = Thread(target=self._live, args=(entry, over), daemon=True)
         heart.start()
+        result: Result | None = None
         try:
             result = self.evaluate(entry.job, self.home / f"run-{entry.number}", self.stop)
+        except Lost:
+            pass
         except Exception as error:
             # Ours, and not the script's; the search goes on all the same.
             where = traceback.extract_tb(error.__traceback__)[-1]
@@ -67,7 +70,7 @@ class Worker:
         finally:
             over.set()
             heart.join()
-        if self.stop.is_set() and result.value is None:
+        if result is None or (self.stop.is_set() and result.value is None):
             self._asked(lambda: self.ledger.give_back(entry))
             return
         self._asked(lambda: self.ledger.end(entry, result))

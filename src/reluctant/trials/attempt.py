@@ -17,6 +17,9 @@ from reluctant.trials.processes import Ending, Processes
 
 _TAIL = 12
 
+# Where nobody says how long a run may take: so many seconds at least.
+LEAST = 60.0
+
 # One at a time: what a diagnosis does to warnings is for all threads.
 _reading = Lock()
 
@@ -67,6 +70,12 @@ class Attempt:
         with suppress(OSError):
             return said(self.path).read_text("utf-8", errors="replace")
         return ""
+
+    @property
+    def last_line(self) -> str:
+        """The last line of that with anything in it."""
+        lines = (at.strip() for at in reversed(self.said.splitlines()))
+        return next((at for at in lines if at), "")
 
     @property
     def tail(self) -> str:
@@ -125,6 +134,11 @@ class Attempts:
     def forget(self, attempt: Attempt) -> None:
         """Have it made anew when it is asked for again."""
         _note(attempt.path).unlink(missing_ok=True)
+
+
+def patience(took: Sequence[float], times: float) -> float | None:
+    """How many seconds a run may take: so many times the longest of those that ended well."""
+    return max(LEAST, times * max(took)) if took else None
 
 
 def _note(path: Path) -> Path:

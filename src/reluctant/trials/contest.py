@@ -15,7 +15,7 @@ from time import perf_counter
 from reluctant.errors import FixedSeed, ScriptFails
 from reluctant.record.progress import Progress
 from reluctant.record.reader import load
-from reluctant.trials.attempt import Attempt, Attempts
+from reluctant.trials.attempt import Attempt, Attempts, patience
 from reluctant.trials.metric import Asked
 from reluctant.trials.places import replaced, swaps
 from reluctant.trials.standing import Entry, Standing
@@ -25,9 +25,8 @@ from reluctant.words import duration, plural
 # A candidate that fails so often gets no more seeds.
 FAILURES = 2
 
-# A run may take so many times as long as the longest of the script as it stands, and so many
-# seconds at least.
-TIMES, LEAST = 5.0, 60.0
+# A run may take so many times as long as the longest of the script as it stands.
+TIMES = 5.0
 
 _OVER = "over.txt"
 
@@ -224,7 +223,7 @@ class ContestRunner:
             for at in self.standing.baseline.attempts.values()
             if at.failure is None
         ]
-        return max(LEAST, TIMES * self.jobs * max(took)) if took else None
+        return patience(took, TIMES * self.jobs)
 
     def _usual(self, *entries: Entry) -> float | None:
         took = [at.ending.seconds for one in entries for at in one.attempts.values()]

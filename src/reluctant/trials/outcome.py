@@ -1,10 +1,11 @@
 """One run of a trial, and what came of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from reluctant.diagnosis import diagnose
 from reluctant.record.info import NOT_MET
@@ -15,6 +16,9 @@ from reluctant.trials.plan import said
 # Two runs are the same if all losses are that were seen in both, so many at least. Which steps are
 # seen depends on the time they take, but for the first.
 SAME = 3
+
+
+_Step = TypeVar("_Step", int, str)
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,7 @@ class Outcome:
 
     def is_like(self, other: "Outcome") -> bool:
         """Whether the losses that both saw are the same to the last bit."""
-        shared = self.losses.keys() & other.losses.keys()
-        alike = (repr(self.losses[at]) == repr(other.losses[at]) for at in shared)
-        return len(shared) >= SAME and all(alike)
+        return are_same(self.losses, other.losses)
 
     def figure(self, pattern: re.Pattern[str]) -> str | None:
         """What the last match of a pattern in the output has in its group, if that is a number."""
@@ -75,6 +77,13 @@ class Outcome:
                 float(match[1])
                 return match[1]
         return None
+
+
+def are_same(losses: Mapping[_Step, float], others: Mapping[_Step, float]) -> bool:
+    """Whether two runs did the same, by their losses at the steps that were seen."""
+    shared = losses.keys() & others.keys()
+    # By what they are written as: one that is not a number is itself.
+    return len(shared) >= SAME and all(repr(losses[at]) == repr(others[at]) for at in shared)
 
 
 def _pace(samples: Sequence[Sample]) -> float | None:

@@ -32,9 +32,7 @@ def replaced(run: Run, sites: Sequence[str] = ()) -> tuple[str, ...]:
             there = ", ".join(list(known)[:12]) or "none"
             raise WrongArgument(f"There is no site {missing[0]}.", f"There are: {there}.")
         return tuple(dict.fromkeys(known[at] for at in sites))
-    between = {at.name for family in _BETWEEN for at in FAMILIES[family]}
-    found = (names[at.function] for at in run.sites if not at.last)
-    met = tuple(dict.fromkeys(name for name in found if name in between))
+    met = between(run)
     if not met:
         others = ", ".join(dict.fromkeys(names.values())) or "no activation function at all"
         raise WrongArgument(
@@ -42,6 +40,14 @@ def replaced(run: Run, sites: Sequence[str] = ()) -> tuple[str, ...]:
             "Name where candidates are to stand with --at SITE, as `reluctant diagnose` has them.",
         )
     return met
+
+
+def between(run: Run) -> tuple[str, ...]:
+    """The functions in a run that stand between layers."""
+    usual = {at.name for family in _BETWEEN for at in FAMILIES[family]}
+    names = {at.index: at.name for at in run.functions}
+    found = (names[at.function] for at in run.sites if not at.last)
+    return tuple(dict.fromkeys(name for name in found if name in usual))
 
 
 def swaps(candidate: str, replaced: Sequence[str]) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class Plan:
         Raises:
             OtherTrial: those that are there are of another, or are being made.
         """
-        content = {"schema": 1, **asdict(self), "digest": self._digest, **more}
+        content = {**self.content, **more}
         file = (home / _PLAN).open("a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +76,13 @@ class Plan:
         raise OtherTrial.at(home)
 
     @property
-    def _digest(self) -> str | None:
+    def content(self) -> dict[str, object]:
+        """What is written down of it."""
+        return {"schema": 1, **asdict(self), "digest": self.digest}
+
+    @property
+    def digest(self) -> str | None:
+        """Of the script as it is here; None if it is not, or is a module."""
         with suppress(OSError):
             return hashlib.sha256(Path(self.script).read_bytes()).hexdigest()
         return None

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Event
 from time import perf_counter, time
 
-# Seconds that a process is given to end when it is told to.
-GRACE = 5.0
+# Seconds that a process is given to end when it is told to, and between two looks whether it is.
+GRACE, PAUSE = 5.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -30,64 +30,58 @@ class Ending:
 
 @dataclass
 class Processes:
-    """Those that run now, by whatever threads they were started."""
+    """Those that run now, by whatever threads they were started, until all is `over`."""
 
-    _running: set["subprocess.Popen[bytes]"] = field(default_factory=set)
-    _lock: Lock = field(default_factory=Lock)
-    _over: bool = False
+    over: Event = field(default_factory=Event)
 
     def run(
         self, command: Sequence[str], output: Path, limit: float | None = None
     ) -> Ending | None:
-        """Run one to its end, or for so many seconds at most; None if it was stopped by `stop`."""
+        """Run one to its end, or for so many seconds at most; None if all was over before."""
         began, since = time(), perf_counter()
-        with self._lock:
-            if self._over:
-                return None
-            with output.open("wb") as said:
-                # In a session of its own, which a Ctrl-C at the terminal does not reach: what
-                # it ends would pass for a run that failed.
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            self._running.add(process)
+        if self.over.is_set():
+            return None
+        with output.open("wb") as said:
+            # In a session of its own, which a Ctrl-C at the terminal does not reach: what it ends
+            # would pass for a run that failed.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         late = False
         try:
-            code = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            late = True
-            _tell(process, signal.SIGTERM)
-            code = _end(process)
-        with self._lock:
-            self._running.discard(process)
-            if self._over:
-                return None
-        return Ending(code, perf_counter() - since, process.pid, began, late)
+            while not (late or self.over.is_set()):
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(PAUSE)
+                    break
+                late = limit is not None and perf_counter() - since > limit
+        finally:
+            # Also where an exception comes in between, as on Ctrl-C.
+            _end(process)
+        if self.over.is_set():
+            return None
+        return Ending(process.returncode, perf_counter() - since, process.pid, began, late)
 
     def stop(self) -> None:
         """End all that run, and run none any more."""
-        with self._lock:
-            self._over = True
-            running = list(self._running)
-        for process in running:
-            _tell(process, signal.SIGTERM)
-        for process in running:
-            _end(process)
+        self.over.set()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> int:
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End it, and what it has started, unless it has ended."""
+    if process.poll() is not None:
+        return
+    _tell(process, signal.SIGTERM)
     try:
-        return process.wait(GRACE)
+        process.wait(GRACE)
     except subprocess.TimeoutExpired:
         _tell(process, signal.SIGKILL)
-        return process.wait()
+        process.wait()
 
 
 def _tell(process: "subprocess.Popen[bytes]", number: int) -> None:
-    """Send a signal to it and what it has started."""
     with suppress(OSError):
         os.killpg(process.pid, number)

@@ -1,5 +1,6 @@
 """Before a race: to each its own learning rate, with seeds that the race does not use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -8,6 +9,11 @@ from reluctant.trials.standing import Entry, Standing
 # By what learning rates are multiplied, and with how many seeds.
 FACTORS = (1 / 3, 1.0, 3.0)
 SEEDS = 2
+
+
+def best(losses: Mapping[float, float]) -> float:
+    """The factor with the least loss; between equals, the script's own rate."""
+    return min(losses, key=lambda at: (losses[at], at != 1))
 
 
 @dataclass
@@ -46,15 +52,15 @@ class Tuning:
         return sum(SEEDS - len(entry.attempts) for entry in self.tried.values())
 
     def settle(self, standing: Standing) -> None:
-        """Have each run at its best rate from now on; between equals, at the script's own."""
+        """Have each run at its best rate from now on."""
         values = [standing.value(at, seed) for at in self.tried.values() for seed in self.seeds]
         told = standing.told(values)
         for entry in standing.entries:
             losses = {}
-            for factor in sorted(FACTORS, key=lambda at: at != 1):
+            for factor in FACTORS:
                 mean = standing.mean(self.tried[entry.name, factor], self.seeds, told)
                 losses[factor] = inf if mean is None else standing.sign * -mean
-            entry.factor = min(losses, key=losses.__getitem__)
+            entry.factor = best(losses)
             if entry.factor != 1:
                 entry.options = self.tried[entry.name, entry.factor].options
                 entry.attempts.clear()

@@ -21,7 +21,7 @@ from reluctant.report.page.sheet import (
     interval,
     page,
 )
-from reluctant.report.search import READING, shown
+from reluctant.report.search import READING, of_rates, shown
 from reluctant.words import duration, number, plural
 
 _COLUMNS = (
@@ -53,7 +53,7 @@ def sheet(discovery: Discovery, curves: Mapping[str, Drawn]) -> Sheet:
         "search",
         commands.script(discovery),
         verdicts[answer],
-        [shown(discovery)],
+        [shown(discovery), *of_rates(discovery)],
         commands.swapped(discovery, discovery.replaced, answer),
         list(_tiles(discovery)),
         [f"{plural(count, 'run')} failed: {why}" for why, count in discovery.why.items()],
