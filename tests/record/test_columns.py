@@ -96,6 +96,19 @@ def test_a_large_record_has_the_diagnosis_of_a_small_one(
     assert repr(diagnose(load(tmp_path))) == small
 
 
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_fits_into_the_room_is_held(tmp_path: Path, fits: bool) -> None:
+    """All columns share the room alike; the diagnosis is the same."""
+    whole = load(written(tmp_path, samples=30))
+    columns_of_all = 7 * len(whole.sites) + 4 * len(whole.layers)
+    run = load(tmp_path, room=30 * UNITS * columns_of_all - (not fits))
+    for series in (run.series.site(0), run.series.layer(1)):
+        large = [column for column in vars(series).values() if len(column.shape) == 2]
+        assert large
+        assert [isinstance(column, Stored) for column in large] == [not fits] * len(large)
+    assert repr(diagnose(run)) == repr(diagnose(whole))
+
+
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize("kind", ["site", "layer"])
 def test_a_row_of_the_wrong_length_is_seen_before_it_is_read(tmp_path: Path, kind: str) -> None:

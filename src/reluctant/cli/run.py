@@ -24,6 +24,10 @@ from reluctant.observe.session import Session
 if TYPE_CHECKING:
     from reluctant.observe.observer import Observer
 
+# So many numbers the verdict holds of a record, 4 MB: it is given while all that the script holds
+# is still there.
+ROOM = 1 << 20
+
 
 class _Run(click.Command):
     """`--heal` alone stands for `--heal=auto`: what follows it is the script."""
@@ -314,7 +318,7 @@ class _Watched:
         if self._session.path is None:
             return
         try:
-            run = load(self._session.path)
+            run = load(self._session.path, ROOM)
             # What could not be written is known here all the same.
             if info is not None:
                 run = replace(run, info=replace(info, failure=info.failure or run.info.failure))

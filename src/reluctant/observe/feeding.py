@@ -10,7 +10,7 @@ from torch import Tensor
 from reluctant.calls import PRODUCTS
 from reluctant.observe import graph
 from reluctant.observe.layers import Layers
-from reluctant.observe.probes import by_unit, wide
+from reluctant.observe.probes import by_unit, to_floats, wide
 from reluctant.record.observation import InputRow, Limits
 
 # What the data are like changes seldom: after so many readings of a layer's input, only every so
@@ -100,7 +100,7 @@ class Feeding:
 
 def rows(fed: Mapping[int, Numbers]) -> tuple[InputRow, ...]:
     """What `take` gave as numbers on the host."""
-    return tuple(InputRow(layer, tuple(map(float, numbers))) for layer, numbers in fed.items())
+    return tuple(InputRow(layer, to_floats(numbers)) for layer, numbers in fed.items())
 
 
 def _data(x: Any) -> bool:

@@ -1,13 +1,14 @@
 """What torch's loss functions are given, and what a constant answer would cost."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from reluctant.observe import graph
+from reluctant.observe.probes import to_floats
 from reluctant.record.observation import HeadRow
 from reluctant.record.run import Head
 
@@ -58,12 +59,14 @@ class Heads:
         if head.index in self._given:
             return
         with torch.no_grad():
+            output, target = output.detach(), target.detach()
+            classes = _classes(name, output, target, int(kwargs.get("ignore_index", -100)))
             self._given[head.index] = [
-                *_moments(output.detach()),
+                *_moments(output),
                 *(_moments(target) if target.is_floating_point() else [float("nan")] * 4),
-                loss.detach().float() if _is_number(loss) else float("nan"),
-                _constant(name, output.detach(), target.detach(), _options(args, kwargs)),
-                *_correct(name, output.detach(), target.detach(), kwargs.get("ignore_index", -100)),
+                loss.detach().float().view(()) if _is_number(loss) else float("nan"),
+                _constant(name, output, target, classes, _options(args, kwargs)),
+                *_correct(name, output, target, classes),
             ]
 
     def take(self) -> dict[int, list[Tensor | float]]:
@@ -74,7 +77,7 @@ class Heads:
 
 def rows(given: Mapping[int, list[Tensor | float]]) -> tuple[HeadRow, ...]:
     """What `take` gave as numbers on the host."""
-    return tuple(HeadRow(head, tuple(map(float, numbers))) for head, numbers in given.items())
+    return tuple(HeadRow(head, to_floats(numbers)) for head, numbers in given.items())
 
 
 def _readable(output: Any, target: Any) -> bool:
@@ -93,8 +96,29 @@ def _is_number(loss: Any) -> bool:
     return isinstance(loss, Tensor) and loss.numel() == 1
 
 
+class _Classes(NamedTuple):
+    """Which examples count, how many there are of each class, (C,), and of all."""
+
+    counted: Tensor
+    sizes: Tensor
+    examples: Tensor
+
+
+def _classes(name: str, output: Tensor, target: Tensor, ignored: int) -> _Classes | None:
+    """The classes that a target tells by their numbers; None if it tells none."""
+    if name not in ("cross_entropy", "nll_loss", "multi_margin_loss"):
+        return None
+    if target.is_floating_point() or output.dim() != target.dim() + 1:
+        return None
+    counted = target != ignored
+    sizes = torch.zeros(output.shape[-1 if output.dim() == 1 else 1], device=output.device)
+    classes = target.flatten().clamp(0, len(sizes) - 1).long()
+    sizes.scatter_add_(0, classes, counted.flatten().float())
+    return _Classes(counted, sizes, sizes.sum())
+
+
 def _moments(values: Tensor) -> list[Tensor]:
-    values = values.detach().float()
+    values = values.float()
     low, high = values.aminmax()
     std, mean = torch.std_mean(values, correction=0)
     return [mean, std, low, high]
@@ -114,7 +138,11 @@ def _options(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, A
 
 
 def _constant(
-    name: str, output: Tensor, target: Tensor, options: Mapping[str, Any] | None
+    name: str,
+    output: Tensor,
+    target: Tensor,
+    classes: _Classes | None,
+    options: Mapping[str, Any] | None,
 ) -> Tensor | float:
     """The loss of the best answer that is the same for all examples; NaN if that is unknown.
 
@@ -124,7 +152,7 @@ def _constant(
     if options is None or target.dim() == 0 or target.shape[0] < 2:
         return float("nan")
     if name in ("cross_entropy", "nll_loss"):
-        return _of_classes(output, target, int(options.get("ignore_index", -100)))
+        return _of_classes(output, target, classes)
     if not target.is_floating_point() or target.shape != output.shape:
         return float("nan")
     target = target.float()
@@ -141,40 +169,29 @@ def _constant(
     return float("nan")
 
 
-def _of_classes(output: Tensor, target: Tensor, ignored: int) -> Tensor | float:
+def _of_classes(output: Tensor, target: Tensor, classes: _Classes | None) -> Tensor | float:
     """The entropy of the classes in the batch."""
-    if output.dim() < 2:
-        return float("nan")
-    if target.is_floating_point():
-        if target.shape != output.shape:
-            return float("nan")
+    examples: Tensor | int
+    if classes is not None and output.dim() > 1:
+        share, examples = classes.sizes / classes.examples, classes.examples
+        spread = share * (1 - share)
+    elif target.is_floating_point() and output.dim() > 1 and target.shape == output.shape:
         values = target.float().transpose(0, 1).flatten(1)
         share, spread = values.mean(1), values.var(1, correction=0)
-        examples: Tensor | int = values.shape[1]
+        examples = values.shape[1]
     else:
-        flat = target.flatten()
-        counted = (flat != ignored).float()
-        count = torch.zeros(output.shape[1], device=output.device)
-        count.scatter_add_(0, flat.clamp(0, output.shape[1] - 1).long(), counted)
-        examples = counted.sum()
-        share = count / examples
-        spread = share * (1 - share)
+        return float("nan")
     return (_missing(spread, share, examples) - torch.xlogy(share, share)).sum()
 
 
 def _correct(
-    name: str, output: Tensor, target: Tensor, ignored: int
+    name: str, output: Tensor, target: Tensor, classes: _Classes | None
 ) -> tuple[Tensor | float, Tensor | float]:
     """The share of examples that are told their class, and the share of the commonest class."""
-    if name in ("cross_entropy", "nll_loss", "multi_margin_loss"):
-        if target.is_floating_point() or output.dim() != target.dim() + 1:
-            return float("nan"), float("nan")
-        counted = target != ignored
-        right, examples = (output.argmax(-1 if output.dim() == 1 else 1) == target), counted.sum()
-        count = torch.zeros(output.shape[-1 if output.dim() == 1 else 1], device=output.device)
-        classes = target.flatten().clamp(0, len(count) - 1).long()
-        count.scatter_add_(0, classes, counted.flatten().float())
-        return (right & counted).sum() / examples, count.max() / examples
+    if classes is not None:
+        right = output.argmax(-1 if output.dim() == 1 else 1) == target
+        told = (right & classes.counted).sum()
+        return told / classes.examples, classes.sizes.max() / classes.examples
     if name.startswith("binary_cross_entropy") and target.shape == output.shape:
         yes = target > 0.5
         told = output > (0.0 if name.endswith("logits") else 0.5)

@@ -270,6 +270,13 @@ def row_norms(weight: Tensor, axis: int) -> Tensor:
     return norms
 
 
+def to_floats(numbers: Sequence[Tensor | float]) -> tuple[float, ...]:
+    """Numbers, of which some are tensors of no dimension on one device, in one copy from it."""
+    tensors = [number for number in numbers if isinstance(number, Tensor)]
+    fetched = iter(torch.stack(tensors).tolist() if tensors else ())
+    return tuple(next(fetched) if isinstance(at, Tensor) else at for at in numbers)
+
+
 def to_host(rows: Sequence[tuple[Tensor | None, ...]]) -> list[tuple[Array, ...]]:
     """Rows of (n,) tensors as rows of arrays, in one copy from each device; None stays None."""
     kinds: dict[Any, list[Tensor]] = {}
@@ -285,12 +292,12 @@ def to_host(rows: Sequence[tuple[Tensor | None, ...]]) -> list[tuple[Array, ...]
 
 
 def _pieces(tensors: list[Tensor]) -> Iterator[Array]:
-    whole = torch.cat([tensor.detach() for tensor in tensors])
+    whole = torch.cat(tensors)
     if whole.dtype in (torch.float16, torch.bfloat16):
         whole = whole.float()
     numbers = whole.cpu().numpy()
     start = 0
     for tensor in tensors:
-        end = start + tensor.shape[0]
+        end = start + tensor.numel()
         yield numbers[start:end]
         start = end

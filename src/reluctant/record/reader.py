@@ -56,8 +56,13 @@ _INPUT = tuple(field.name for field in fields(InputSeries))[1:]
 _HEAD = tuple(field.name for field in fields(HeadSeries))[1:]
 
 
-def load(path: str | Path) -> Run:
+def load(path: str | Path, room: int | None = None) -> Run:
     """Read the run in the folder `path`. Per-unit series are read when they are asked for.
+
+    Args:
+        path: the run's folder.
+        room: about so many numbers of all units and samples may be held at a time; what does not
+            fit stays in its file, to be read again each time. None leaves out what is large alone.
 
     Raises:
         RunNotFound, RecordDamaged, RecordTooNew: as their names say.
@@ -69,7 +74,7 @@ def load(path: str | Path) -> Run:
     if info.failure is None:
         info = replace(info, failure=_failure(path))
     parts = sorted(path.glob("rank-*.sqlite"), key=lambda part: int(part.stem[len("rank-") :]))
-    runs = [run for part in parts if (run := _part(part, info, path)) is not None]
+    runs = [run for part in parts if (run := _part(part, info, path, room)) is not None]
     if not runs:
         return Run(info, (), (), (), (), NOTHING, path)
     return merging.join(runs)
@@ -83,9 +88,9 @@ def _failure(path: Path) -> str | None:
     return None
 
 
-def _part(part: Path, info: RunInfo, path: Path) -> Run | None:
+def _part(part: Path, info: RunInfo, path: Path, room: int | None) -> Run | None:
     """What a rank recorded; None if it died before it had made its tables."""
-    reader = _Reader(part)
+    reader = _Reader(part, room)
     with reader.damage():
         # What is shorter than a page of SQLite's is empty to it, too, but not for that reason.
         if part.stat().st_size >= 512 and not reader.rows("SELECT 1 FROM sqlite_master"):
@@ -131,8 +136,9 @@ NOTHING: Series = _Nothing()
 class _Reader:
     """Reads the series of one file when they are asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, room: int | None) -> None:
         self._path = path
+        self._room = room
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         with self.damage():
             self._connection = self._open(path)
@@ -198,7 +204,7 @@ class _Reader:
 
     def _series(self, table: Table, index: int) -> tuple[list[Ints], list[Column]]:
         units = self.units[table.key][index]
-        return Rows(self.rows, self.damage, table, index, units).series(self._samples)
+        return Rows(self.rows, self.damage, table, index, units).series(self._samples, self._share)
 
     def fed(self, index: int) -> InputSeries:
         return InputSeries(*self._numbers("input_sample", "layer", index, len(_INPUT)))
@@ -247,6 +253,12 @@ class _Reader:
         if not name or name.startswith(":"):
             return (root or "script") + name
         return f"{root}.{name}" if root and len(self._roots) > 1 else name
+
+    @cached_property
+    def _share(self) -> int | None:
+        """Of the room, that of one column."""
+        columns = sum(len(at.blobs) * len(self.units[at.key]) for at in (SITES, LAYERS))
+        return None if self._room is None else self._room // max(columns, 1)
 
     @cached_property
     def _samples(self) -> int:

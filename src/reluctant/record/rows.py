@@ -64,14 +64,15 @@ class Rows:
         self._index = index
         self._units = units
 
-    def series(self, samples: int) -> tuple[list[Ints], list[Column]]:
+    def series(self, samples: int, share: int | None) -> tuple[list[Ints], list[Column]]:
         """The numbers, (T,), and the columns, (T, U), of a run of so many samples.
 
-        Columns of few numbers are read now; the others when they are asked for, and of them it is
-        seen now that each row is of the right length, which SQLite knows without reading it.
+        Columns of few numbers, at most `share` of them, are read now; the others when they are
+        asked for, and of them it is seen now that each row is of the right length, which SQLite
+        knows without reading it.
         """
         table = self._table
-        few = self._units * samples <= MOST_HELD
+        few = self._units * samples <= (MOST_HELD if share is None else min(share, MOST_HELD))
         blobs = table.blobs if few else tuple(f"length({name})" for name in table.blobs)
         kept = len(table.numbers)
         rows = self._rows((*table.numbers, *blobs))

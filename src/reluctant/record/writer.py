@@ -29,6 +29,9 @@ BUSY_SECONDS = 0.5
 # So many samples are kept for later.
 MOST_WAITING = 64
 
+# SQLite would keep two megabytes of its pages, within the script's memory.
+CACHE_KIB = 512
+
 # How SQLite words what is no fault of ours; only Python 3.11 and later have codes for it.
 _OUTSIDE = ("disk", "readonly", "unable to open")
 
@@ -49,6 +52,7 @@ class Writer:
         # samples, a crash of the process loses none.
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._connection.executescript(
             f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.VERSION}; COMMIT;"
         )
@@ -139,7 +143,8 @@ class Writer:
     def _put_ending(self, ending: Ending) -> None:
         ways = [(at.site, at.source, json.dumps(at.links), at.obstacle) for at in ending.ways]
         self._insert("way", ways)
-        self._insert("last_weight", [_weight_values(at) for at in ending.weights])
+        for at in ending.weights:  # the blob of one at a time
+            self._insert("last_weight", [_weight_values(at)])
         limits = [(at.layer, pack(at.low), pack(at.high)) for at in ending.limits]
         self._insert("fed_limits", limits)
 
