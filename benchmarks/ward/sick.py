@@ -57,7 +57,14 @@ SICK: tuple[Case, ...] = (
             learning_rate_too_high="",
         ),
     ),
-    Case("sentinel_targets", "model(x_train)", "low", says(dead_units="killed-by-step")),
+    # With the gradient's norm clipped to one it ends as well as its twin (0.4416 to 0.4616 against
+    # 0.4345 to 0.4623, seeds 0 to 4), with a tenth of the rate as badly as before (1.38 to 1.95).
+    Case(
+        "sentinel_targets",
+        "model(x_train)",
+        "low",
+        says(dead_units="killed-by-step", exploding_gradient="outlier-batch"),
+    ),
     Case(
         "restart_rate",
         "net(images[:1300])",

@@ -328,6 +328,40 @@ def test_a_step_that_threw_the_loss() -> None:
     assert only(a_run(rows=rows, losses=little), "learning-rate-too-high").severity == 2
 
 
+@pytest.mark.parametrize(
+    ("losses", "update", "slug"),
+    [
+        pytest.param({5: 90.0}, {5: 0.8}, "exploding-gradient", id="its own doing"),
+        pytest.param({5: 90.0, 6: 80.0}, {5: 0.8}, "learning-rate-too-high", id="it stays"),
+        pytest.param({6: 90.0}, {5: 0.8}, "learning-rate-too-high", id="the step before did it"),
+        pytest.param(
+            {5: 90.0}, {4: 0.8, 5: 0.8}, "learning-rate-too-high", id="two outsized in a row"
+        ),
+        pytest.param(
+            {5: 90.0}, {5: 0.8, 12: 0.8}, "learning-rate-too-high", id="one without a loss"
+        ),
+        pytest.param({5: 90.0}, {5: 0.1}, None, id="not outsized"),
+        pytest.param({}, {5: 0.8}, None, id="a usual loss"),
+    ],
+)
+def test_a_batch_that_is_far_from_all_others(
+    losses: dict[int, float], update: dict[int, float], slug: str | None
+) -> None:
+    every = [losses.get(at, 2.3 - 0.05 * at) for at in range(20)]
+    ratios = np.array([update.get(at, 1e-3) for at in range(20)])
+    rows = {4: {"update": np.repeat(ratios[:, None], 20, axis=1)}}
+    run = a_run(rows=rows, losses=every, steps=[*range(18), 100, 200])
+    found = [at for at in diagnose(run).findings if at.severity > Severity.NOTE]
+    assert [at.slug for at in found] == ([slug] if slug else [])
+    if slug == "exploding-gradient":
+        assert (found[0].cause.slug, found[0].first_step, found[0].layer) == (
+            "outlier-batch",
+            5,
+            "out",
+        )
+        assert evidence(found[0], "loss-of-batch") == 90.0
+
+
 def test_a_rate_that_decays_before_anything_is_learnt() -> None:
     rows = {index: {"update": over_time(0.05, 1e-6, 0, 20, count=4)} for index in range(5)}
     assert only(a_run(rows=rows, losses=FLAT), "learning-rate-too-low").first_step == 0

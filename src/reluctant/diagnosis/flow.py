@@ -6,6 +6,7 @@ from math import log10
 
 import numpy as np
 
+from reluctant.diagnosis.rate import CLIP, outlier_batch
 from reluctant.diagnosis.reading import MOST, Reading, SiteReading
 from reluctant.diagnosis.rule import Rule
 from reluctant.record.finding import Cause, Evidence, Finding, Remedy, Severity
@@ -228,7 +229,7 @@ def _saturates(chain: Chain) -> bool:
 
 
 def exploding(reading: Reading) -> Iterator[Finding]:
-    """The gradient grows a hundredfold on its way back, or a thousandfold over the run.
+    """The gradient grows a hundredfold on its way back, a thousandfold over the run, or at once.
 
     In a run that learns nothing it is looked at as it began, too: what exploded may have died.
     """
@@ -268,6 +269,7 @@ def exploding(reading: Reading) -> Iterator[Finding]:
             ),
             remedies=_EXPLODING_REMEDIES[cause.slug],
         )
+    yield from outlier_batch(reading)
 
 
 def _growth(start: Chain, end: Chain) -> float:
@@ -321,7 +323,7 @@ _EXPLODING_REMEDIES = {
     "depth": (_NORMALISE, _SKIP),
     "learning-rate": (
         Remedy("slow-down", "lower the learning rate"),
-        Remedy("clip", "clip the gradient norm (torch.nn.utils.clip_grad_norm_)"),
+        CLIP,
     ),
 }
 

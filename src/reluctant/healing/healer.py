@@ -34,6 +34,7 @@ from reluctant.remedy.propose import (
     Proposal,
     is_grave,
     is_of_making,
+    is_of_steps,
     is_of_the_script,
     opposes,
     propose,
@@ -276,7 +277,7 @@ class Healer:
         if anew and lasting:
             # How the network was made is behind what became of it, unless its steps were too long.
             made = [at for at in diagnosis.findings if _is_ill_made(at)]
-            if any(at.slug == "learning-rate-too-high" for at in diagnosis.findings):
+            if any(map(is_of_steps, diagnosis.findings)):
                 made = []
             lasting = [*made, *(at for at in lasting if at not in made)]
         if self._count < MOST_INTERVENTIONS and not any(map(is_of_the_script, found)):

@@ -57,6 +57,7 @@ _LADDER: dict[tuple[str, str], tuple[str, ...]] = {
     ("exploding-gradient", "weight-scale"): ("rescale",),
     ("exploding-gradient", "depth"): ("rescale",),
     ("exploding-gradient", "learning-rate"): ("roll-back",),
+    ("exploding-gradient", "outlier-batch"): ("roll-back", "slow-down"),
     ("learning-rate-too-high", "outsized-update"): ("roll-back", "slow-down"),
     ("symmetric-units", "constant-init"): ("rescale",),
     ("non-finite", "learning-rate"): ("roll-back",),
@@ -67,6 +68,11 @@ _LADDER: dict[tuple[str, str], tuple[str, ...]] = {
 # Findings that are about how a network was made, and are as true at its first step as later.
 _OF_MAKING = frozenset("vanishing-gradient exploding-gradient symmetric-units".split())
 
+# Findings that are about steps that went too far.
+_OF_STEPS = frozenset(
+    [("learning-rate-too-high", "outsized-update"), ("exploding-gradient", "outlier-batch")]
+)
+
 # Warnings that are treated too: what is done about them changes little, and can be undone.
 _WORTH_A_TRY = frozenset([("dead-units", "drifted"), ("learning-rate-too-low", "small-updates")])
 
@@ -76,7 +82,8 @@ _OF_THE_SCRIPT = frozenset("output-activation no-gradient".split())
 
 def is_of_making(finding: Finding) -> bool:
     """Whether it is about how the network was made."""
-    return finding.slug in _OF_MAKING or finding.cause.slug == "born-dead"
+    made = finding.slug in _OF_MAKING or finding.cause.slug == "born-dead"
+    return made and not is_of_steps(finding)
 
 
 def is_grave(finding: Finding, untaught: bool) -> bool:
@@ -89,7 +96,12 @@ def is_grave(finding: Finding, untaught: bool) -> bool:
     pair = finding.slug, finding.cause.slug
     if finding.severity >= Severity.ERROR or pair in _WORTH_A_TRY:
         return True
-    return finding.slug == "learning-rate-too-high" and (untaught or is_thrown(finding))
+    return is_thrown(finding) or (untaught and is_of_steps(finding))
+
+
+def is_of_steps(finding: Finding) -> bool:
+    """Whether it is that steps went too far, for the rate's sake or a batch's."""
+    return (finding.slug, finding.cause.slug) in _OF_STEPS
 
 
 def is_thrown(finding: Finding) -> bool:

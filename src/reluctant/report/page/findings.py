@@ -167,7 +167,7 @@ _PLOTS = {
 def _figure(material: Material, alike: Sequence[Finding], key: str) -> Figure | None:
     """The lines of the layers in question, those of the others thin behind them."""
     first = alike[0]
-    plot = _PLOTS.get(first.slug, _LOSS)
+    plot = _LOSS if first.cause.slug == "outlier-batch" else _PLOTS.get(first.slug, _LOSS)
     lines = plot.lines(material) or _of_loss(material)
     named = {at.layer for at in alike}
     # A finding about the whole run is about all of its lines.
