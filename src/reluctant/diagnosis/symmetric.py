@@ -58,7 +58,7 @@ def examine(reading: Reading) -> Iterator[Finding]:
 def _severity(reading: Reading, share: float) -> Severity:
     if share < HALF:
         return Severity.NOTE
-    return Severity.WARNING if reading.progress.learnt else Severity.ERROR
+    return Severity.WARNING if reading.stalled is False else Severity.ERROR
 
 
 def _twins(reading: Reading, layer: Layer, site: SiteReading | None) -> Mask | None:
