@@ -471,3 +471,23 @@ def test_a_loss_function_that_is_lost_in_the_loss_says_nothing_of_it() -> None:
     progress = Progress(a_run(losses=away, head={"loss": 0.1}))
     assert progress.excess is None
     assert Progress(a_run(losses=[0.2] * 20, head={"loss": 0.1})).learnt
+
+
+def test_what_is_learnt_in_stages_is_judged_by_the_last() -> None:
+    """A stage that has just begun is not behind, for what the one before had reached."""
+    losses = [*np.linspace(2.3, 0.3, 17), 2.3, 1.2, 0.6]
+    run = a_run(losses=losses, head={"constant": 0.5}, steps=range(0, 2000, 100))
+    assert Progress(run).stalled, "one stage that ends above a constant answer"
+    staged = replace(
+        run, samples=tuple(replace(at, optimizer=int(at.index > 16)) for at in run.samples)
+    )
+    progress = Progress(staged)
+    assert (progress.first, progress.steps) == (2.3, 200)
+    assert progress.fall == pytest.approx((2.3 - np.mean(losses[17:])) / 2.3)
+    turns = replace(run, samples=tuple(replace(at, optimizer=at.index % 2) for at in run.samples))
+    assert Progress(turns).steps == 1900, "two that take turns are one stage"
+    begun = replace(
+        run, samples=tuple(replace(at, optimizer=int(at.index > 18)) for at in run.samples)
+    )
+    assert Progress(begun).stalled is None
+    assert not any(at.slug == "plateau" for at in diagnose(begun).findings)

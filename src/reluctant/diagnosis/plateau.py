@@ -13,7 +13,7 @@ from reluctant.words import number
 
 def examine(reading: Reading) -> Iterator[Finding]:
     """At most one finding, about the run as a whole."""
-    if reading.run.samples[-1].step < FEW_STEPS:
+    if reading.progress.steps < FEW_STEPS:
         return
     progress = reading.progress
     first, last = progress.first, progress.last

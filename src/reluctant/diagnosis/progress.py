@@ -1,5 +1,6 @@
 """Whether a run learns: its loss, against where it began and against a constant answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reluctant.record.finding import Evidence
-from reluctant.record.run import HeadSeries, Ints, Run
+from reluctant.record.run import HeadSeries, Ints, Run, Sample
 
 # Before so many steps a loss that has not fallen says nothing.
 FEW_STEPS = 50
@@ -45,15 +46,36 @@ def recent(steps: Ints) -> slice:
 
 @dataclass(frozen=True)
 class Progress:
-    """The loss of a run as far as it tells whether the run learns."""
+    """The loss of a run as far as it tells whether the run learns.
+
+    Where one optimizer after another leads, as in training one layer after another, it is that of
+    the last stage: what is learnt in it is another task than what was learnt before.
+    """
 
     run: Run
 
     @cached_property
+    def _stage(self) -> int:
+        """The first sample of the last stage."""
+        leads = np.array([at.optimizer for at in self.run.samples], dtype=np.int64)
+        if not leads.size or (np.diff(leads) < 0).any():
+            return 0  # they take turns
+        return int(np.searchsorted(leads, leads[-1]))
+
+    @cached_property
+    def steps(self) -> int:
+        """How far apart the first and the last sample of the last stage are, in steps."""
+        return self.run.samples[-1].step - self.run.samples[self._stage].step * (self._stage > 0)
+
+    @cached_property
     def _known(self) -> tuple[Ints, Numbers]:
-        known = [at for at in self.run.samples if at.loss is not None]
-        steps = np.array([at.step for at in known], dtype=np.int64)
-        return steps, np.array([at.loss for at in known], dtype=np.float64)
+        return _losses(self.run.samples[self._stage :])
+
+    def _late(self, series: HeadSeries) -> slice:
+        """Of a head's samples, those at the end of the last stage."""
+        start = int(np.searchsorted(series.samples, self._stage))
+        late = recent(self.run.steps[series.samples[start:]])
+        return slice(start + late.start, start + late.stop)
 
     @cached_property
     def first(self) -> float | None:
@@ -71,7 +93,7 @@ class Progress:
     @cached_property
     def ends(self) -> tuple[Evidence, Evidence] | None:
         """The median loss of the first three samples, and of those at the end of the run."""
-        steps, losses = self._known
+        steps, losses = _losses(self.run.samples)
         if not losses.size:
             return None
         parts = {"first": slice(0, 3), "last": recent(steps)}
@@ -108,7 +130,7 @@ class Progress:
         if len(self.run.heads) != 1:
             return None
         series = self.run.series.head(self.run.heads[0].index)
-        late = recent(self.run.steps[series.samples])
+        late = self._late(series)
         loss, constant = series.loss[late], series.constant[late]
         known = np.isfinite(constant) & (constant > 0) & ~np.isnan(loss)
         if not known.any() or (
@@ -127,7 +149,7 @@ class Progress:
         if len(self.run.heads) != 1:
             return None
         series = self.run.series.head(self.run.heads[0].index)
-        late = recent(self.run.steps[series.samples])
+        late = self._late(series)
         correct, commonest = series.correct[late], series.commonest[late]
         known = np.isfinite(correct) & (commonest < 1)
         if not known.any():
@@ -185,7 +207,7 @@ class Progress:
     @cached_property
     def worthless(self) -> bool:
         """Whether a constant answer would do as well."""
-        few = not self.run.samples or self.run.samples[-1].step < FEW_STEPS
+        few = not self.run.samples or self.steps < FEW_STEPS
         return self.excess is not None and not few and not self.excess < 1 - NEAR
 
     @cached_property
@@ -205,7 +227,7 @@ class Progress:
             return False
         if self.worthless:
             return True
-        if self.run.samples[-1].step < FEW_STEPS:
+        if self.steps < FEW_STEPS:
             # A loss that began above that of a constant answer falls to it before all learning.
             answers_alike = self.excess is not None and self.excess >= 1 - NEAR
             if -FALL < fall < FALL or (answers_alike and fall >= FALL):
@@ -217,6 +239,13 @@ class Progress:
         if self.run.samples[-1].optimizers > 1 or self.noisy:
             return None
         return True
+
+
+def _losses(samples: Sequence[Sample]) -> tuple[Ints, Numbers]:
+    """The steps at which a loss is known, and the losses."""
+    known = [at for at in samples if at.loss is not None]
+    steps = np.array([at.step for at in known], dtype=np.int64)
+    return steps, np.array([at.loss for at in known], dtype=np.float64)
 
 
 def typical(series: HeadSeries, name: str) -> float:

@@ -223,7 +223,7 @@ def too_low(reading: Reading) -> Iterator[Finding]:
     fall, first, last = progress.fall, progress.first, progress.last
     if fall is None or first is None or last is None or progress.learnt or fall >= FELL:
         return
-    if progress.stalled is None or reading.run.samples[-1].step < FEW_STEPS:
+    if progress.stalled is None or progress.steps < FEW_STEPS:
         return
     ways = [(way, layer.name) for layer in reading.run.layers if (way := _way(reading, layer))]
     if not ways or max(ways)[0] >= UNMOVED:
