@@ -134,7 +134,8 @@ def observations(units: int, stride: int, sick: bool) -> Iterator[Observation]:
     for index, step in enumerate(steps()):
         rows = [at.rows(index) for at in hidden]
         loss = 2.3 + 0.02 * (-1) ** index if sick else 0.2 + 2.1 / (1 + 0.01 * step)
-        given = (0, 1, -3, 3, *[float("nan")] * 4, loss, float(np.log(10)))
+        correct = 0.1 if sick else 0.9
+        given = (0, 1, -3, 3, *[float("nan")] * 4, loss, float(np.log(10)), correct, 0.1)
         seen = Observation(
             Sample(index, step, 0, loss, 0.1, 0.1 * step),
             site_rows=tuple(site for site, _ in rows),
