@@ -13,6 +13,7 @@ from reluctant.report.page.figure import (
     ACCENT,
     DEAD,
     GRID,
+    LEGEND,
     SECOND,
     Figure,
     Numbers,
@@ -143,7 +144,7 @@ def _flow(
     layout = {
         "xaxis": _names(profiles),
         "yaxis": axis("root mean square", **decades(*ends)),
-        "legend": {"orientation": "h", "y": 1.16, "x": 0},
+        "legend": LEGEND,
         "margin": {"l": 56, "r": 10, "t": 30, "b": 44},
     }  # fmt: skip
     return Figure(key, data, layout, text, height=300, control=control)
@@ -194,7 +195,7 @@ def _activations(
     layout = {
         "xaxis": _names(profiles),
         "yaxis": axis("input to the function", zeroline=True, zerolinecolor=GRID, zerolinewidth=2),
-        "legend": {"orientation": "h", "y": 1.16, "x": 0},
+        "legend": LEGEND,
         "margin": {"l": 56, "r": 10, "t": 30, "b": 44},
     }  # fmt: skip
     return Figure(key, data, layout, text, height=300, control=control)

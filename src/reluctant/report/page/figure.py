@@ -116,6 +116,10 @@ class Numbers:
         return b"".join(self._parts)
 
 
+# Above the plot; where it needs a second row that goes up, and the plot down.
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+
+
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """An axis in the page's own look."""
     look = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "automargin": True}

@@ -11,6 +11,7 @@ from reluctant.record.run import Function, HistogramSeries, Ints
 from reluctant.report.histogram import Bars, bars, ends, shares
 from reluctant.report.page.figure import (
     INK,
+    LEGEND,
     SECOND,
     Figure,
     Numbers,
@@ -86,7 +87,7 @@ def picture(fed: Fed, numbers: Numbers, key: str) -> FunctionFigure:
         "yaxis2": axis("how often" if fed.counted else "", side="right", showgrid=False,
                        rangemode="tozero", showticklabels=False),
         "bargap": 0,
-        "legend": {"orientation": "h", "y": 1.18, "x": 0},
+        "legend": LEGEND,
         "margin": {"l": 46, "r": 46, "t": 30, "b": 44},
         "shapes": shapes,
     }  # fmt: skip
