@@ -107,10 +107,3 @@ def test_one_object_for_programs() -> None:
     ].keys()
     assert said["detectable"] == 0.2
     assert said["found"][0]["function"] == "max(z, tanh(z))"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "says"), [(45, "45 s"), (600, "10 min"), (5400, "1 h 30 min"), (7260, "2 h 1 min")]
-)
-def test_durations(seconds: float, says: str) -> None:
-    assert search.duration(seconds) == says

@@ -13,7 +13,7 @@ from rich.text import Text
 from reluctant.record.comparison import Candidate
 from reluctant.record.discovery import Discovery
 from reluctant.report import commands
-from reluctant.words import number, plural
+from reluctant.words import duration, number, plural
 
 # Raised when a key changes its meaning or goes away; new keys may come at any time.
 SCHEMA = 1
@@ -173,13 +173,3 @@ def dumps(discovery: Discovery) -> str:
         "said": list(sentences(discovery)),
     }
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `12 min`, `1 h 30 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -8,10 +8,9 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Column
 
-from reluctant.report.search import duration
 from reluctant.search.job import Stage
 from reluctant.search.quest import Progress
-from reluctant.words import plural
+from reluctant.words import duration, plural
 
 _STAGES: Mapping[Stage, str] = {
     "baseline": "the script as it stands",
