@@ -1,7 +1,9 @@
 """What is recorded, against a plain slow twin: the same run again, recomputed in float64."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -243,6 +245,30 @@ def test_what_is_put_by_may_be_overwritten() -> None:
     gradient.zero_()
     shelf.settle()
     torch.testing.assert_close(seen.square, expected)
+
+
+def test_what_one_thread_puts_by_may_be_read_by_another() -> None:
+    """A thread trains on while the main thread ends the run."""
+    shelf, count = probes.Shelf(), 2000
+    seen = [probes.Gradient() for _ in range(count)]
+    gradient = torch.ones(1, 4)
+
+    def read() -> None:
+        for one in seen:
+            shelf.gradient(gradient, 1, 1, one)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread = Thread(target=read)
+        thread.start()
+        while thread.is_alive():
+            shelf.settle()
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    shelf.settle()
+    assert [one.values for one in seen] == [1] * count
 
 
 def test_rows_of_several_kinds_come_to_the_host_as_they_were() -> None:

@@ -1,6 +1,8 @@
 """From tensors to statistics per unit. Draws no random number and changes no tensor."""
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from math import gcd
 from typing import Any
@@ -123,7 +125,8 @@ class Shelf:
     """Where pre-activations and gradients are read, small ones of a shape together."""
 
     def __init__(self) -> None:
-        self._put_by: dict[Any, list[tuple[Tensor, Callable[..., None]]]] = {}
+        # One thread may put by what another, which ends the run, takes: each piece is taken once.
+        self._put_by: deque[tuple[Any, Tensor, Callable[..., None]]] = deque()
         self._numbers = 0
 
     def activity(self, z: Tensor, axis: int, step: int, flat: Intervals, to: Activity) -> None:
@@ -139,8 +142,13 @@ class Shelf:
 
     def settle(self) -> None:
         """Read what was put by."""
-        put_by, self._put_by, self._numbers = self._put_by, {}, 0
-        for (*_, flat), waiting in put_by.items():
+        alike = defaultdict(list)
+        self._numbers = 0
+        with suppress(IndexError):
+            while True:
+                key, *piece = self._put_by.popleft()
+                alike[key].append(piece)
+        for (*_, flat), waiting in alike.items():
             pieces, receivers = zip(*waiting, strict=True)
             together = torch.stack(pieces) if len(pieces) > 1 else pieces[0].unsqueeze(0)
             _read(together, flat, receivers)
@@ -152,7 +160,7 @@ class Shelf:
             return
         key = values.shape, values.dtype, values.device, flat
         # A copy: the script may go on to write into its own.
-        self._put_by.setdefault(key, []).append((values.clone(), give))
+        self._put_by.append((key, values.clone(), give))
         self._numbers += size
         if self._numbers > ROOM:
             self.settle()
