@@ -2,21 +2,28 @@
 
 `python -m tests.matrix.zygote MODULES` imports the modules, then reads commands, one JSON list a
 line, and answers each with the exit code. The first word says how: `python` or `reluctant`; output
-goes to the files `out` and `err` in the current directory that the command names.
+goes to the files `out` and `err` in the current directory that the command names. What does not end
+is killed, and where its threads were stands in `err`.
 """
 
 import atexit
+import faulthandler
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
+import time
 import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import IO, NoReturn, cast
 
 from tests.commands import ROOT, Done
+
+# No script takes so many seconds unless something is broken.
+PATIENCE = 300.0
 
 
 class Zygote:
@@ -58,8 +65,21 @@ def serve() -> None:
         child = os.fork()
         if not child:
             begin(Path(folder), command)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print(ended(child), flush=True)
+
+
+def ended(child: int) -> int:
+    """Its exit code, once it has one."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGUSR2)
+            time.sleep(1.0)
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.002)
 
 
 def begin(folder: Path, command: list[str]) -> NoReturn:
@@ -70,6 +90,7 @@ def begin(folder: Path, command: list[str]) -> NoReturn:
         file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
     sys.stdin.close()
+    faulthandler.register(signal.SIGUSR2, file=2)
     code = 0
     try:
         if command[0] == "python":
