@@ -26,11 +26,14 @@ SHAPES = {"wide": (1280, 900), "phone": (400, 800)}
 
 UNDRAWN = """[...document.querySelectorAll("[data-figure]")]
   .filter((at) => at.checkVisibility() && !at.data)"""
-# Scrolls through the page, so that every figure is drawn, and waits for them.
+# Scrolls through the page, so that every figure is drawn, and waits for none of them for ever.
 SCROLL = """async () => {
   for (let y = 0; y < document.body.scrollHeight; y += 600) {
     scrollTo({ top: y, behavior: "instant" });
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+    await new Promise((done) => {
+      requestAnimationFrame(() => setTimeout(done, 20));
+      setTimeout(done, 2000);
+    });
   }
   scrollTo({ top: 0, behavior: "instant" });
 }"""
@@ -57,8 +60,10 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        # As root chromium has no sandbox.
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # As root chromium has no sandbox, and what stands in for a graphics card may not answer.
+        found = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         yield found
         found.close()
 
