@@ -33,6 +33,7 @@ for step in range(30):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+print(f"score {-loss.item():.6f}")
 """
 
 
@@ -66,6 +67,7 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     script: Path, tmp_path: Path
 ) -> None:
     options = ("--max-trials", "1", "--seeds", "2", "--no-tune-lr")
+    options = (*options, "--metric", "^score (.*)")
     command = ("search", *options, "--jobs", "2", "--out", "found")
     process = start(tmp_path, *command, "train.py")
     journal = tmp_path / "found" / "journal.log"
@@ -80,7 +82,8 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     assert done.code == 0, done.err
     said = json.loads(done.out)
     assert said["schema"] == 1
-    assert said["direction"] == "low"
+    assert (said["metric"], said["direction"]) == ("score", "high")
+    assert all(at["mean"] < 0 for at in said["candidates"])
     assert said["baseline"] == "as it stands"
     assert said["candidates"][-1]["name"] == "silu(z)"
     assert {at["n"] for at in said["candidates"]} == {2}
@@ -177,6 +180,17 @@ def test_a_script_that_fails_shows_its_own_traceback_once(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_metric_that_never_appears_shows_what_the_script_said(
+    script: Path, tmp_path: Path
+) -> None:
+    done = reluctant("search", "--metric", "accuracy (.*)", "train.py", cwd=tmp_path)
+    assert done.code == 2
+    assert "The script ran to its end, and no 'accuracy (.*)' was found." in done.err
+    assert "    score -0." in done.err
+    assert "Give --metric a pattern that matches there" in done.err
+
+
+@pytest.mark.slow
 def test_a_script_that_sets_its_own_seed_is_found_out(script: Path, tmp_path: Path) -> None:
     done = reluctant("search", "train.py", "--fixed", cwd=tmp_path)
     assert done.code == 2
@@ -192,6 +206,8 @@ def test_a_script_that_sets_its_own_seed_is_found_out(script: Path, tmp_path: Pa
         (("--budget", "soon", "train.py"), "is no time"),
         (("--html", "no/page.html", "train.py"), "The page cannot be written to no/page.html"),
         (("--seed-arg", "--seed", "train.py"), "has no {} for the seed"),
+        (("--metric", "(a)(b)", "train.py"), "needs one group"),
+        (("--metric", "quality (.*)", "train.py"), "Say so with --maximize or --minimize"),
         (("--jobs", "0", "train.py"), "there must be a --storage"),
         (("--address", "here:1", "train.py"), "--address and --gpus are for --engine ray"),
         (("--storage", "sqlite:///x.db", "train.py"), "two workers may take the same run"),

@@ -9,6 +9,7 @@ import pytest
 from reluctant.record.comparison import Candidate, Comparison, Verdict
 from reluctant.search.job import Entry, Job, Result
 from reluctant.search.judgement import FINALISTS, Judgement, in_turn
+from reluctant.trials.metric import Metric
 
 FOUND = ("max(z, tanh(z))", "z * tanh(z)", "max(z, erf(z))", "abs(z)")
 
@@ -88,6 +89,21 @@ def test_the_baseline_says_at_which_rate_it_is(rate: float) -> None:
     assert found.of(FOUND[0]).verdict == "worse"
     assert found.of("silu(z)").n == 5, "a run that failed is the worst, and not left out"
     assert found.of("silu(z)").mean == 1.0
+
+
+def test_more_may_be_better_and_its_digits_few() -> None:
+    at = replace(judgement(), metric=Metric("accuracy", "high", "output"))
+    best = FOUND[0]
+    entries = ended(at.tuning, {(best, 3.0): 2.0, ("silu(z)", 1 / 3): 0.5})
+    assert at.factors(entries) == dict.fromkeys((None, *at.functions), 1.0) | {best: 3.0}
+    entries += ended(at.confirmation(entries), {(best, 3.0): 2.0})
+    found = at.comparison(entries)
+    assert (found.metric, found.direction) == ("accuracy", "high")
+    assert found.of(best).verdict == "better"
+    assert (found.of(best).low, found.of(best).high) == (1.0, 1.0)
+    rounded = [replace(at, result=replace(at.result, facts={"resolution": 0.1})) for at in entries]
+    low, high = (getattr(at.comparison(rounded).of(best), end) for end in ("low", "high"))
+    assert 0.9 < low < 1 < high < 1.1
 
 
 def test_who_comes_after_one_of_which_nothing_is_shown_is_not_judged() -> None:

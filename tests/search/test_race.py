@@ -40,6 +40,12 @@ def test_a_function_that_fails_is_last_and_gets_no_more() -> None:
     assert race.promoted() == ("f1", 1)
 
 
+def test_more_may_be_better() -> None:
+    entries = [entry(at, f"f{at}", value=float(at)) for at in range(4)]
+    assert Race.of(entries, "high").ranking == ("f3", "f2", "f1", "f0")
+    assert Race.of(entries, "high").promoted() == ("f3", 1)
+
+
 def test_what_was_seen_with_more_seeds_stands_before_what_was_lucky_once() -> None:
     entries = [entry(at, "tried", value=0.5, seed=at) for at in range(3)]
     assert Race.of([*entries, entry(3, "lucky", 0.1)]).ranking == ("tried", "lucky")

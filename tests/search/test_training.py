@@ -6,8 +6,9 @@ from threading import Event, Timer
 
 import pytest
 
-from reluctant.search.job import Job, Result
-from reluctant.search.training import Training
+from reluctant.search.job import Entry, Job, Result
+from reluctant.search.training import Training, metric
+from reluctant.trials.metric import Asked
 from reluctant.trials.plan import Plan
 
 STEPS = """
@@ -65,6 +66,22 @@ def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:
     assert len(losses) == 8
 
 
+def test_as_it_stands_it_tells_what_runs_are_compared_by(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("SCALE = 1\n" + STEPS + "print(f'accuracy {50 + step:.1f} %')\n")
+    asked = Training(Plan(str(script)), asked=Asked("accuracy (.*) %"))
+    first = asked(Job("baseline", None, 0), tmp_path / "first", Event())
+    assert (first.value, first.facts["resolution"]) == (69.0, 0.1)
+    known = metric([Entry(0, Job("baseline", None, 0), "done", first)])
+    assert known is not None
+    assert (known.name, known.direction, known.source) == ("accuracy", "high", "output")
+    later = Training(Plan(str(script)), ("relu",), metric=known)
+    assert later(Job("search", "silu(z)", 0), tmp_path / "later", Event()).value == 69.0
+    script.write_text("SCALE = 1\n" + STEPS)
+    none = later(Job("search", "silu(z)", 0), tmp_path / "none", Event())
+    assert (none.value, none.why) == (None, "It showed no accuracy.")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -74,7 +91,7 @@ def test_as_it_stands_it_tells_what_it_uses(tmp_path: Path) -> None:
             "It was killed, probably for want",
         ),
         ("import torch, os\nos.abort()", "It was ended by signal 6."),
-        ("import torch", "It showed no training loss."),
+        ("import torch", "and no training loss was seen."),
         ("SCALE = float('nan')\n" + STEPS, "not finite at the end"),
     ],
 )

@@ -36,6 +36,7 @@ LOGGED = """{"step": null, "values": {"accuracy": 0.5}}
     ("asked", "metric", "figure"),
     [
         (Asked("acc (.*)"), ("acc", "high", "output"), Figure(0.75, 0.01)),
+        (Asked("^acc (.*)"), ("acc", "high", "output"), Figure(0.75, 0.01)),
         (Asked("(?P<error>0.*)"), ("error", "low", "output"), Figure(0.75, 0.01)),
         (Asked("accuracy"), ("accuracy", "high", "log"), Figure(0.75)),
         (Asked("loss/test"), ("loss/test", "low", "tensorboard"), Figure(3.0)),

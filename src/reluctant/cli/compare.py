@@ -41,14 +41,7 @@ INTERRUPTED = 130
     help="The first of them; the others follow it.",
 )
 @options.seed_argument
-@click.option(
-    "--metric",
-    metavar="REGEX|NAME",
-    help="What runs are compared by: the group of the last match in the output, or the name of "
-    "what the script gives to reluctant.log or TensorBoard.  [default: the training loss]",
-)
-@click.option("--maximize", "way", flag_value="high", help="More of the metric is better.")
-@click.option("--minimize", "way", flag_value="low", help="Less of it is; else its name tells.")
+@options.metric
 @click.option(
     "--budget", type=options.Duration(), help="Start no run that would end later, as 2h or 90m."
 )

@@ -1,8 +1,9 @@
 """Options that several subcommands have."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     _Time = click.ParamType[float]
 else:
     _Time = click.ParamType  # not to be subscripted before click 8.2
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 UNHEALTHY = 1
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -85,6 +88,25 @@ seed_argument = click.option(
     callback=_has_a_place,
     help="How the script is told its seed, as '--seed {}'; by default it is seeded from outside.",
 )
+
+_metric = (
+    click.option(
+        "--metric",
+        metavar="REGEX|NAME",
+        help="What runs are compared by: the group of the last match in the output, or the name of "
+        "what the script gives to reluctant.log or TensorBoard.  [default: the training loss]",
+    ),
+    click.option("--maximize", "way", flag_value="high", help="More of the metric is better."),
+    click.option("--minimize", "way", flag_value="low", help="Less of it is; else its name tells."),
+)
+
+
+def metric(command: Command) -> Command:
+    """What runs are compared by, `metric`, and which `way` it is better."""
+    for option in reversed(_metric):
+        command = option(command)
+    return command
+
 
 jobs = click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Runs at a time."

@@ -16,6 +16,7 @@ from reluctant.observe.launcher import launches
 from reluctant.record import folder
 
 if TYPE_CHECKING:
+    from reluctant.record.comparison import Direction
     from reluctant.record.discovery import Discovery
     from reluctant.search.training import Engine
 
@@ -55,6 +56,7 @@ INTERRUPTED = 130
     help="Give each that is judged its own learning rate before.",
 )
 @options.seed_argument
+@options.metric
 @click.option(
     "--replace",
     "replaced",
@@ -109,6 +111,8 @@ def search(
     seeds: int,
     tune: bool,
     seed_arg: str | None,
+    metric: str | None,
+    way: "Direction | None",
     replaced: tuple[str, ...],
     timeout: float | None,
     storage: str | None,
@@ -126,8 +130,7 @@ def search(
 
     Functions are made by a grammar, refused where they could not train, and raced against one
     another. The best few, the script as it stands, ReLU and SiLU are then given their own learning
-    rates, and judged on seeds that were used for nothing before, which alone are reported. The
-    measure is the smoothed training loss.
+    rates, and judged on seeds that were used for nothing before, which alone are reported.
     """
     if launches(script, module):
         raise WrongArgument(
@@ -146,16 +149,19 @@ def search(
     from reluctant.search.progress import bar
     from reluctant.search.quest import Limits, Quest
     from reluctant.swapping import elementwise
+    from reluctant.trials.metric import Asked
     from reluctant.trials.plan import Plan
 
+    asked = Asked(metric, way)
+    asked.check()
     names = tuple(elementwise(name).name for name in replaced)
     if html is not None or opened:
         page.ready(html)
     home = folder.create_trial(script, out, "searches")
     plan = Plan(script, args, module, seed_arg)
+    planned = training.planned(plan, names, timeout, asked)
     # Other seeds, or other rates, once these are known would be a second chance to be wrong.
-    plan.claim(home, replaced=names, limit=timeout, seeds=seeds, tune=tune)
-    planned = training.planned(plan, names, timeout)
+    plan.claim(home, **planned, seeds=seeds, tune=tune)
     limits = Limits(budget, max_trials, seeds, tune)
     with _hands(engine, address, gpus, jobs) as (runs, most), bar() as (show, tell):
         ledger = Ledger.open(storage or home / "journal.log", home.name, planned)

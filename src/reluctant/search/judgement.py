@@ -17,8 +17,9 @@ from reluctant.record.comparison import Candidate, Comparison
 from reluctant.record.discovery import Found
 from reluctant.search import shape
 from reluctant.search.job import Entry, Job
-from reluctant.search.training import METRIC
+from reluctant.search.training import SMOOTHED
 from reluctant.trials.compare import compare
+from reluctant.trials.metric import Metric, loss
 from reluctant.trials.tuning import FACTORS, SEEDS, best
 
 # The script as it stands, and how it is called at another rate than its own.
@@ -39,12 +40,14 @@ class Judgement:
     """Of the functions that were `chosen`, the best first, in the place of those `replaced`.
 
     `seeds` is how many judge; to `tune` is to give each function a learning rate of its own.
+    `metric` is what the runs are compared by.
     """
 
     chosen: tuple[str, ...]
     replaced: tuple[str, ...]
     seeds: int
     tune: bool
+    metric: Metric = SMOOTHED
 
     @classmethod
     def of(
@@ -98,7 +101,8 @@ class Judgement:
             for job in self.tuning:
                 if job.function == function:
                     came = value.get(job)
-                    losses[job.factor].append(inf if came is None else came)
+                    lost = inf if came is None else loss(came, self.metric.direction)
+                    losses[job.factor].append(lost)
             found[function] = best({factor: fmean(at) for factor, at in losses.items()})
         return found
 
@@ -119,7 +123,12 @@ class Judgement:
             values.setdefault(job.function, []).append(ended.get(job))
         own = AS_IT_STANDS if self.factors(entries)[None] == 1 else AT_ANOTHER_RATE
         functions = {name: values[name] for name in self.functions}
-        return in_turn(compare(METRIC.name, METRIC.direction, (own, values[None]), functions))
+        # What was rounded most coarsely tells how alike two runs may be that look the same.
+        digits = [at.result.facts.get("resolution") for at in entries]
+        coarsest = max((at for at in digits if isinstance(at, float)), default=0.0)
+        baseline = own, values[None]
+        name, direction = self.metric.name, self.metric.direction
+        return in_turn(compare(name, direction, baseline, functions, coarsest))
 
 
 def in_turn(comparison: Comparison) -> Comparison:

@@ -15,7 +15,7 @@ from threading import Thread
 from time import monotonic, sleep
 
 from reluctant.activations.expression import expression
-from reluctant.errors import FixedSeed, NothingCompared, ScriptFails
+from reluctant.errors import FixedSeed, NoMetric, NothingCompared, ScriptFails
 from reluctant.record.discovery import Discovery
 from reluctant.search import gate
 from reluctant.search.explorer import Explorer
@@ -23,8 +23,9 @@ from reluctant.search.job import Entry, Evaluate, Job, Result, Stage
 from reluctant.search.judgement import AS_IT_STANDS, Judgement, found
 from reluctant.search.ledger import LIVES, Ledger
 from reluctant.search.race import Race
-from reluctant.search.training import METRIC, plan, replaced
+from reluctant.search.training import SMOOTHED, metric, plan, replaced
 from reluctant.search.worker import Worker
+from reluctant.trials.metric import Metric
 from reluctant.trials.outcome import are_same
 from reluctant.words import duration, number
 
@@ -125,6 +126,8 @@ class Quest:
         self._run("baseline", [Job("baseline", None, seed) for seed in (0, 1)])
         ended = [at for at in self._live() if at.job.stage == "baseline"]
         for at in ended:
+            if "way out" in at.result.facts:
+                raise NoMetric(str(at.result.why), str(at.result.facts["way out"]))
             if at.result.value is None:
                 raise ScriptFails(
                     f"The script fails as it stands. {at.result.why}",
@@ -152,6 +155,9 @@ class Quest:
         """Known once the script has run as it stands."""
         return replaced(self.ledger)
 
+    def _race(self, entries: Iterable[Entry]) -> Race:
+        return Race.of(entries, _metric(entries).direction)
+
     # -- the search -----------------------------------------------------------------------------
 
     @cached_property
@@ -170,7 +176,7 @@ class Quest:
             # As many wait as run elsewhere: nobody is to be without work.
             wanted = max(1, self.jobs, len(open_) - ahead)
             if not over and ahead < wanted:
-                self._plan(Race.of(mine))
+                self._plan(self._race(entries))
             else:
                 sleep(_PAUSE)
 
@@ -185,7 +191,7 @@ class Quest:
 
     def _judging(self, entries: list[Entry]) -> float:
         """Seconds that are put aside for that."""
-        runs = self._judgement(Race.of(entries).ranking).runs
+        runs = self._judgement(self._race(entries).ranking).runs
         return min(self._each(entries) * runs, self.limits.seconds / 2)
 
     def _each(self, entries: list[Entry]) -> float:
@@ -214,7 +220,7 @@ class Quest:
             # The half that was put aside is there, however late the last run ended.
             time = max(self.limits.seconds - self._spent, self.limits.seconds / 2)
             each = self._each(entries)
-            judged = self._judgement(Race.of(entries).ranking, time / each if each else inf)
+            judged = self._judgement(self._race(entries).ranking, time / each if each else inf)
             if not judged.chosen:
                 raise NothingCompared(
                     "No function that was tried came to a number.",
@@ -232,7 +238,9 @@ class Quest:
     def _judged(self) -> Judgement:
         """What is judged, and how: settled once, before anything of it is known."""
         noted = self.ledger.noted(_JUDGED)
-        return Judgement(tuple(noted["chosen"]), self._replaced, self.limits.seeds, noted["tune"])
+        named = _metric(self.ledger.entries())
+        chosen, tune = tuple(noted["chosen"]), noted["tune"]
+        return Judgement(chosen, self._replaced, self.limits.seeds, tune, named)
 
     # -- the work -------------------------------------------------------------------------------
 
@@ -258,7 +266,7 @@ class Quest:
         entries = self._live()
         mine = [at for at in entries if at.job.stage == stage]
         state = Counter(at.state for at in mine)
-        ranking = Race.of(entries).ranking
+        ranking = self._race(entries).ranking
         progress = Progress(
             stage,
             state["done"] + state["failed"],
@@ -309,7 +317,9 @@ class Quest:
         self._threads.clear()
 
     def _said(self, entry: Entry, result: Result) -> None:
-        came = f"{METRIC.name} {number(result.value)}" if result.value is not None else result.why
+        came = result.why
+        if result.value is not None:
+            came = f"{_metric(self.ledger.entries()).name} {number(result.value)}"
         job, took = entry.job, duration(result.seconds)
         rate = f" at {job.factor:.2g} times the rate" if job.factor != 1 else ""
         self.tell(f"{job.function or AS_IT_STANDS}{rate}, seed {job.seed}: {came} ({took})")
@@ -321,7 +331,7 @@ class Quest:
         judged = self._judged
         comparison = judged.comparison(entries)
         factors = judged.factors(entries) if judged.tune else {}
-        race = Race.of(entries)
+        race = self._race(entries)
         failed = [at for at in entries if at.state == "failed"]
         of = plan(self.ledger)
         return Discovery(
@@ -340,6 +350,10 @@ class Quest:
             self._spent,
             {name or comparison.baseline: factor for name, factor in factors.items()},
         )
+
+
+def _metric(entries: Iterable[Entry]) -> Metric:
+    return metric(entries) or SMOOTHED
 
 
 def _losses(entry: Entry) -> Mapping[str, float]:

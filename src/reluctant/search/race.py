@@ -1,7 +1,7 @@
 """Which function gets another run: most are given up after one seed, the best get more.
 
 Successive halving without waiting (Li et al. 2020, arXiv 1810.05934, algorithm 2): the seeds of a
-search are its fidelity. Values are losses: the lower the better.
+search are its fidelity. Values are kept as losses: the lower the better.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,9 @@ from itertools import pairwise
 from math import inf
 from statistics import fmean
 
+from reluctant.record.comparison import Direction
 from reluctant.search.job import Entry
+from reluctant.trials.metric import loss
 
 # How many seeds a function has been run with at the end of each rung, and how many of those who
 # ended one go on to the next: one in so many.
@@ -44,8 +46,8 @@ class Race:
     standings: Mapping[str, Standing]
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "Race":
-        """From the jobs of a search."""
+    def of(cls, entries: Iterable[Entry], direction: Direction = "low") -> "Race":
+        """From the jobs of a search, whose results are the better the higher, or the lower."""
         found: dict[str, Standing] = {}
         entries = list(entries)
         followed = {at.again for at in entries}
@@ -54,7 +56,7 @@ class Race:
                 continue
             standing = found.setdefault(at.job.function, Standing())
             if at.result.value is not None:
-                standing.values[at.job.seed] = at.result.value
+                standing.values[at.job.seed] = loss(at.result.value, direction)
             elif at.state == "failed":
                 standing.lost = True
             else:

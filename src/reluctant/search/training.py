@@ -1,28 +1,26 @@
-"""One training of an unmodified script, in a process of its own, as an ordinary record.
+"""One training of an unmodified script, in a process of its own, as an ordinary record."""
 
-The number is the smoothed training loss.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from reluctant.errors import ReluctantError, WrongArgument
+from reluctant.errors import NoMetric, ReluctantError, WrongArgument
 from reluctant.record.reader import load
 from reluctant.record.trial import LOSS
 from reluctant.search.job import Entry, Evaluate, Job, Result
 from reluctant.search.ledger import Ledger
 from reluctant.trials.attempt import Attempt, Attempts, patience
-from reluctant.trials.metric import Metric
+from reluctant.trials.metric import Asked, Metric
 from reluctant.trials.places import between, swaps
 from reluctant.trials.plan import Plan
 from reluctant.trials.processes import Processes
 from reluctant.trials.runner import BUDGET
 
-METRIC = Metric(LOSS, "low", "loss")
+# Where nothing else is asked for.
+SMOOTHED = Metric(LOSS, "low", "loss")
 
 # Where no limit is given, a run may take so many times as long as the script as it stands: some
 # functions cost more than others, and some machines are slower.
@@ -41,12 +39,15 @@ class Training:
     """How the script is run.
 
     `replaced` are the functions that others are put in the place of. `limit` is how many seconds
-    a run may take; None for as long as it likes.
+    a run may take; None for as long as it likes. `metric` is what its number is; where that is not
+    known yet, the first that answers to what was `asked` for.
     """
 
     plan: Plan
     replaced: tuple[str, ...] = ()
     limit: float | None = None
+    metric: Metric | None = None
+    asked: Asked = field(default_factory=Asked)
 
     def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
         """Run it, recorded in that folder with the seed in its name, and read what it came to."""
@@ -57,25 +58,31 @@ class Training:
             if job.function is not None:
                 options += swaps(job.function, self.replaced)
             attempt = attempts.make(folder.name, job.seed, options, self.limit)
-            return Result(None, STOPPED) if attempt is None else _result(job, attempt)
+            return Result(None, STOPPED) if attempt is None else self._result(job, attempt)
         except ReluctantError as error:
             return Result(None, str(error))
 
-
-def _result(job: Job, attempt: Attempt) -> Result:
-    seconds = attempt.ending.seconds
-    if attempt.failure is not None:
-        last = f": {attempt.last_line[:300]}" if attempt.ending.code > 0 else "."
-        facts = {} if job.function else {"said": attempt.tail}
-        return Result(None, f"It {attempt.failure}{last}", seconds, facts)
-    if attempt.outcome is not None and attempt.outcome.failure is not None:
-        return Result(None, f"It was not observed: {attempt.outcome.failure}", seconds)
-    figure = METRIC.read(attempt)
-    if figure is None:
-        return Result(None, f"It showed no {METRIC.name}.", seconds)
-    if not isfinite(figure.value):
-        return Result(None, f"Its {METRIC.name} was not finite at the end.", seconds)
-    return Result(figure.value, None, seconds, {} if job.function else _facts(attempt))
+    def _result(self, job: Job, attempt: Attempt) -> Result:
+        seconds = attempt.ending.seconds
+        if attempt.failure is not None:
+            last = f": {attempt.last_line[:300]}" if attempt.ending.code > 0 else "."
+            said = {} if job.function else {"said": attempt.tail}
+            return Result(None, f"It {attempt.failure}{last}", seconds, said)
+        if attempt.outcome is not None and attempt.outcome.failure is not None:
+            return Result(None, f"It was not observed: {attempt.outcome.failure}", seconds)
+        try:
+            metric = self.metric or self.asked.metric(attempt)
+        except (NoMetric, WrongArgument) as error:
+            return Result(None, error.sentence, seconds, {"way out": error.way_out})
+        figure = metric.read(attempt)
+        if figure is None:
+            return Result(None, f"It showed no {metric.name}.", seconds)
+        if not isfinite(figure.value):
+            return Result(None, f"Its {metric.name} was not finite at the end.", seconds)
+        facts: dict[str, object] = {"resolution": figure.resolution}
+        if job.function is None:
+            facts |= {"metric": metric.content, **_facts(attempt)}
+        return Result(figure.value, None, seconds, facts)
 
 
 def _facts(attempt: Attempt) -> dict[str, object]:
@@ -89,9 +96,12 @@ def _facts(attempt: Attempt) -> dict[str, object]:
     return {"met": met, "functions": list(between(run)), "losses": losses}
 
 
-def planned(plan: Plan, replaced: tuple[str, ...], limit: float | None) -> dict[str, Any]:
+def planned(
+    plan: Plan, replaced: tuple[str, ...], limit: float | None, asked: Asked | None = None
+) -> dict[str, Any]:
     """What a ledger is told, so that any worker runs the same script in the same way."""
-    return {**plan.content, "replaced": replaced, "limit": limit}
+    told = asdict(asked if asked is not None else Asked())
+    return {**plan.content, "replaced": replaced, "limit": limit, "metric": told}
 
 
 def plan(ledger: Ledger) -> Plan:
@@ -117,10 +127,13 @@ def evaluator(ledger: Ledger, engine: Engine = Training.__call__) -> Evaluate:
             "Start the worker where the same script is under the same name.",
         )
 
+    asked = Asked(**told["metric"])
+
     def evaluate(job: Job, folder: Path, stop: Event) -> Result:
         took = [at.result.seconds for at in _baselines(ledger)]
         limit = told["limit"] or patience(took, TIMES)
-        return engine(Training(script, replaced(ledger), limit), job, folder, stop)
+        training = Training(script, replaced(ledger), limit, metric(ledger.entries()), asked)
+        return engine(training, job, folder, stop)
 
     return evaluate
 
@@ -130,6 +143,12 @@ def replaced(ledger: Ledger) -> tuple[str, ...]:
     asked = (ledger.plan or {})["replaced"]
     met = [name for at in _baselines(ledger) for name in at.result.facts["functions"]]  # type: ignore[attr-defined]
     return tuple(asked or dict.fromkeys(met))
+
+
+def metric(entries: Iterable[Entry]) -> Metric | None:
+    """What the runs are compared by; None until the script has run as it stands."""
+    known = (at.result.facts.get("metric") for at in entries if at.job.stage == "baseline")
+    return next((Metric.of(at) for at in known if isinstance(at, Mapping)), None)
 
 
 def _baselines(ledger: Ledger) -> list[Entry]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from reluctant.errors import NoMetric, WrongArgument
 from reluctant.record.comparison import Direction
@@ -55,6 +55,24 @@ class Metric:
         """Where it is from, a phrase."""
         return _SAID[self.source]
 
+    @property
+    def content(self) -> dict[str, str | None]:
+        """As it is written down."""
+        pattern = self.pattern.pattern if self.pattern is not None else None
+        return {
+            "name": self.name,
+            "direction": self.direction,
+            "source": self.source,
+            "pattern": pattern,
+        }
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Metric":
+        """From what was written down."""
+        text = content["pattern"]
+        found = None if text is None else pattern(text)
+        return cls(content["name"], content["direction"], content["source"], found)
+
     def read(self, attempt: Attempt) -> Figure | None:
         """What it is in a run; None if it is not there."""
         if self.source == "output" and self.pattern is not None:
@@ -67,6 +85,11 @@ class Metric:
         else:
             value = attempt.outcome.loss if attempt.outcome is not None else None
         return None if value is None else Figure(value)
+
+
+def loss(value: float, direction: Direction) -> float:
+    """The same as something that is the better the less there is of it."""
+    return -value if direction == "high" else value
 
 
 @dataclass(frozen=True)
@@ -147,7 +170,7 @@ def called(pattern: "re.Pattern[str]") -> str:
     """The name of its group, or else the words before it."""
     if pattern.groupindex:
         return next(iter(pattern.groupindex))
-    words = re.match(r"[\w -]*\w", pattern.pattern)
+    words = re.match(r"[\w -]*\w", pattern.pattern.lstrip("^ "))
     return words[0] if words else "metric"
 
 
