@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -7,6 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from reluctant.activations import CATALOGUE
+
+# A pool of processes that compile would live on in the process of the tests, with threads of its
+# own, and whatever forks later would leave them behind in the middle of something.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 # Machines differ and are shared: how long an example takes is not what is tested.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -36,7 +36,7 @@ class Zygote:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
     def run(self, *command: object, cwd: Path) -> Done:
