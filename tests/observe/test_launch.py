@@ -74,6 +74,34 @@ PLAIN = {
         """,
     "stdin": "print(input().upper())",
     "warns": "import warnings\nwarnings.warn('careful')",
+    "torch warns": """
+        import warnings, torch
+        from torch import nn
+        from torch.nn import functional as F
+        warnings.filterwarnings("ignore", module="torch.nn.modules.loss")
+        model, measure = nn.Linear(4, 1), nn.MSELoss()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        x, y = torch.ones(8, 4), torch.zeros(8)
+        def off(loss): return F.l1_loss(model(x), y) + loss
+        for step in range(4):
+            loss = F.mse_loss(model(x), y)
+            loss = off(loss) + F.mse_loss(model(x), y) + measure(model(x), y)
+            nn.Dropout2d()(torch.ones(2, 3))
+            torch.ones(2, 3, 4).T
+            for action in ("once", "always", "module"):
+                with warnings.catch_warnings():
+                    warnings.simplefilter(action)
+                    F.mse_loss(model(x), y)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                try:
+                    F.mse_loss(model(x), y)
+                except UserWarning as warning:
+                    print(warning)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
     "spawned worker": """
         import multiprocessing as mp
         def work(x): return x * x

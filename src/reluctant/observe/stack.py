@@ -12,6 +12,8 @@ from torch.overrides import (  # type: ignore[attr-defined]
     _push_mode,
 )
 
+from reluctant.observe import warned
+
 _HAS_TORCH_FUNCTION = overrides.has_torch_function
 
 # Those of ours that are on: one, or several where models are watched one by one.
@@ -29,6 +31,7 @@ def enter(ours: TorchFunctionMode) -> None:
         _push_mode(mode)
     _OURS.add(ours)
     overrides.has_torch_function = _theirs  # type: ignore[assignment]
+    warned.by_way_of(ours)
 
 
 def leave(ours: TorchFunctionMode) -> None:
@@ -40,6 +43,7 @@ def leave(ours: TorchFunctionMode) -> None:
     _OURS.discard(ours)
     if not _OURS:
         overrides.has_torch_function = _HAS_TORCH_FUNCTION
+        warned.directly()
     for mode in reversed(_all_popped()):
         if mode is not ours:
             _push_mode(mode)

@@ -1,0 +1,89 @@
+"""Has warnings of torch's functions say where the script is, and not where we hand its calls on.
+
+A warning names the caller of what warns, and each caller is told once. While a mode of ours is on,
+all callers would be one line of ours, and the script's own be told again later.
+"""
+
+import sys
+import warnings
+from types import FrameType
+from typing import Any
+
+from torch.overrides import handle_torch_function
+
+# The files that hand calls on.
+_HANDS: set[str] = set()
+
+_Show = Any  # as `warnings.showwarning` is
+_theirs: _Show = None
+
+
+def by_way_of(mode: object) -> None:
+    """Calls go through this mode from now on."""
+    global _theirs
+    _HANDS.add(str(sys.modules[type(mode).__module__].__file__))
+    if warnings.showwarning is not _show:
+        _theirs, warnings.showwarning = warnings.showwarning, _show
+
+
+def directly() -> None:
+    """Calls go through no mode of ours any more."""
+    if warnings.showwarning is _show:
+        warnings.showwarning = _theirs
+
+
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    ours = _frame(filename, lineno) if filename in _HANDS else None
+    frame = None if ours is None else _without_us(ours)
+    if ours is None or frame is None:
+        _theirs(message, category, filename, lineno, file, line)
+        return
+    # That it was told from here is forgotten: from the script's place it has not been.
+    ours.f_globals.pop("__warningregistry__", None)
+    warnings.onceregistry.pop((str(message), category), None)  # type: ignore[attr-defined]
+    place = frame.f_globals
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        place.get("__name__"),
+        place.setdefault("__warningregistry__", {}),
+    )
+
+
+def _frame(filename: str, lineno: int) -> FrameType | None:
+    """Where the warning is said to come from."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and not _is_at(frame, filename, lineno):
+        frame = frame.f_back
+    return frame
+
+
+def _is_at(frame: FrameType, filename: str, lineno: int) -> bool:
+    return frame.f_lineno == lineno and frame.f_code.co_filename == filename
+
+
+def _without_us(ours: FrameType) -> FrameType | None:
+    """Where it would come from if we were not there: as far above the last of us as `ours` is."""
+    above, frame = 0, sys._getframe(2)
+    found: FrameType | None = frame
+    while found is not None and found.f_code.co_filename not in _HANDS:
+        found = found.f_back
+    while found is not None and found is not ours:
+        above, found = above + 1, found.f_back
+    while found is not None and found.f_code.co_filename in _HANDS:
+        found = found.f_back
+    # What torch wrote in Python is entered twice: it asks whether there is a mode, and hands over.
+    if found is not None and found.f_code is handle_torch_function.__code__:
+        found = found.f_back and found.f_back.f_back
+    for _ in range(above):
+        found = found and found.f_back
+    return found
