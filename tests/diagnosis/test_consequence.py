@@ -266,6 +266,25 @@ def test_data_that_grow_while_the_network_learns() -> None:
     assert not named(a_run(fed={"std": np.linspace(1.0, 4.0, 20)}, head={}), "input-scale")
 
 
+@pytest.mark.parametrize(
+    ("most", "least", "says"),
+    [
+        (0.45, 0.0003, None),  # pixels between 0 and 1, some of them hardly ever lit
+        (9.0, 0.001, None),
+        (11.0, 0.02, None),
+        (11.0, 0.01, "the spreads of its features differ by a factor of 1,100"),
+    ],
+)
+def test_features_are_uneven_where_the_largest_is_large(
+    most: float, least: float, says: str | None
+) -> None:
+    run = a_run(fed={"most": most, "least": least}, losses=FLAT, head={})
+    if says is None:
+        assert not named(run, "input-scale")
+    else:
+        assert says in only(run, "input-scale").cause.text
+
+
 def named(run: Run, slug: str) -> list[Finding]:
     return [at for at in diagnose(run).findings if at.slug == slug]
 

@@ -25,7 +25,8 @@ SMALL = 0.01
 # one that was learnt.
 GREW = 5.0
 
-# Features whose spreads differ by more than this cannot share a learning rate.
+# Features whose spreads differ by more than this cannot share a learning rate, if the largest is
+# LARGE: it alone sets the rate then. Pixels that are hardly ever lit do no harm to the rest.
 UNEVEN = 1e3
 
 # With a mean of so many standard deviations, the inputs hardly differ to the first layer.
@@ -48,8 +49,14 @@ class Scale:
     size: float  # root mean square
     mean: float
     std: float
-    ratio: float  # of the largest and the smallest spread of a feature
+    largest: float  # spread of a feature
+    ratio: float  # of the largest and the smallest
     before: float | None = None  # the size at first, where it has grown since
+
+    @property
+    def uneven(self) -> bool:
+        """Whether one feature is all that is seen."""
+        return self.ratio >= UNEVEN and self.largest >= LARGE
 
     @property
     def fault(self) -> str | None:
@@ -61,9 +68,9 @@ class Scale:
                 f"its numbers have grown from a size of {number(self.before)} to one of "
                 f"{number(self.size)}, where layers expect about one"
             )
-        if self.size >= LARGE and self.ratio < UNEVEN:
+        if self.size >= LARGE and not self.uneven:
             return f"its numbers are of size {number(self.size)}, where layers expect about one"
-        if self.ratio >= UNEVEN:
+        if self.uneven:
             return f"the spreads of its features differ by a factor of {number(self.ratio)}"
         if abs(self.mean) >= ONE_SIDED * self.std:
             return (
@@ -102,9 +109,9 @@ def _scale(series: InputSeries, part: slice) -> Scale | None:
         return None
     mean = float(means[known].mean())
     std = float(np.sqrt(np.square(stds[known]).mean() + means[known].var()))
-    least = middle(series.least[part])
-    ratio = middle(series.most[part]) / least if least > 0 else 1.0
-    return Scale(float(np.hypot(mean, std)), mean, std, ratio)
+    least, most = middle(series.least[part]), middle(series.most[part])
+    ratio = most / least if least > 0 else 1.0
+    return Scale(float(np.hypot(mean, std)), mean, std, most, ratio)
 
 
 NORMALISE_INPUT = Remedy(
