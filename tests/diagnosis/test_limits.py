@@ -47,6 +47,27 @@ def test_the_limit_is_said_once(run: Run, words: str) -> None:
     assert diagnose(run).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("samples", "steps", "words"),
+    [
+        (1, 71, "Of 71 steps 1 was observed, too few to look for output-activation,"),
+        (1, 71, ", plateau: --budget 0.05, or --every N, looks more often."),
+        (2, 3000, "Of 3,000 steps 2 were observed, too few to look for symmetric-units,"),
+        (2, 2, "Only 2 steps were observed, too few to look for symmetric-units,"),
+        (1, 1, ", plateau: let it train longer."),
+        (1, None, "Only 1 step was observed, too few"),
+    ],
+)
+def test_few_samples_leave_much_unsaid(samples: int, steps: int | None, words: str) -> None:
+    (limit,) = diagnose(with_info(a_run(steps=range(samples)), steps=steps)).limits
+    assert words in limit
+    assert ("dead-units" in limit) == (samples < 2)
+
+
+def test_with_three_all_is_looked_for() -> None:
+    assert diagnose(with_info(a_run(steps=range(3)), steps=3000)).limits == ()
+
+
 # -- the lines --------------------------------------------------------------------------------
 
 

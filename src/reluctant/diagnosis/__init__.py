@@ -17,7 +17,7 @@ from reluctant.diagnosis import (
     summary,
     symmetric,
 )
-from reluctant.diagnosis.limits import limits
+from reluctant.diagnosis.limits import limits, too_few
 from reluctant.diagnosis.progress import Progress
 from reluctant.diagnosis.reading import Reading
 from reluctant.diagnosis.treated import since
@@ -68,4 +68,6 @@ def _diagnose(run: Run) -> Diagnosis:
                 found.append(((-finding.severity, order, place), finding))
     found.sort(key=lambda entry: entry[0])
     findings = tuple(finding for _, finding in found)
-    return Diagnosis(findings, summary.layers(reading), limits(run), reading.progress.ends)
+    unasked = [rule.slug for rule in RULES if len(run.samples) < rule.samples]
+    told = (*limits(run), *too_few(run, unasked))
+    return Diagnosis(findings, summary.layers(reading), told, reading.progress.ends)

@@ -1,8 +1,9 @@
 """What keeps a diagnosis from saying more, in sentences with a way out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reluctant.record.run import Run
+from reluctant.words import plural
 
 NOT_ENDED = "The run has not ended, or was killed: this is what was recorded until then."
 
@@ -10,6 +11,20 @@ NOT_ENDED = "The run has not ended, or was killed: this is what was recorded unt
 def limits(run: Run) -> tuple[str, ...]:
     """Why this record tells less than a record might; empty when it tells all there is."""
     return tuple(_limits(run))
+
+
+def too_few(run: Run, unasked: Sequence[str]) -> Iterator[str]:
+    """What was not looked for, there being too few samples."""
+    if not run.samples or not unasked:
+        return
+    count, steps = len(run.samples), run.info.steps
+    if steps is not None and steps > count:
+        seen = f"Of {steps:,} steps {count:,} {'was' if count == 1 else 'were'} observed"
+        way_out = "--budget 0.05, or --every N, looks more often"
+    else:
+        seen = f"Only {plural(count, 'step')} {'was' if count == 1 else 'were'} observed"
+        way_out = "let it train longer"
+    yield f"{seen}, too few to look for {', '.join(unasked)}: {way_out}."
 
 
 def _limits(run: Run) -> Iterator[str]:
