@@ -34,8 +34,10 @@ MODULES = (
     "torch._functorch.aot_autograd",
     "torch._inductor.pattern_matcher",
     "torch.distributed.fsdp",
+    "click",
     "rich.console",
     "rich.table",
+    "sqlite3",
 )
 
 
