@@ -79,12 +79,14 @@ def test_two_run_at_a_time_in_two_processes_of_rays(
     threads = [Thread(target=run, args=(seed,), daemon=True) for seed in range(2)]
     for thread in threads:
         thread.start()
-    hosts = began(tmp_path, 2)
+    try:
+        hosts = began(tmp_path, 2)
+    finally:
+        (tmp_path / "go").touch()
+        for thread in threads:
+            thread.join(PATIENCE)
     assert len(set(hosts)) == 2
     assert os.getpid() not in hosts
-    (tmp_path / "go").touch()
-    for thread in threads:
-        thread.join(PATIENCE)
     assert came.keys() == {0, 1}
     for seed, result in came.items():
         said = f"It ended with exit code 1: ValueError: seed {seed} is no good"
@@ -97,7 +99,14 @@ def test_a_run_ends_when_all_is_to_stop(
     cluster: Cluster, training: Training, tmp_path: Path
 ) -> None:
     stop = Event()
-    Thread(target=lambda: (began(tmp_path, 1), stop.set()), daemon=True).start()
+
+    def end() -> None:
+        try:
+            began(tmp_path, 1)
+        finally:
+            stop.set()
+
+    Thread(target=end, daemon=True).start()
     assert cluster(training, job(0), tmp_path / "run-0", stop) == Result(None, "It was ended.")
     (run,) = (int(at.name.partition("-")[2]) for at in tmp_path.glob("began-*"))
     deadline = monotonic() + PATIENCE
