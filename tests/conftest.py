@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from reluctant.activations import CATALOGUE
+from tests.matrix import zygote as forking
 
 # A pool of processes that compile would live on in the process of the tests, with threads of its
 # own, and whatever forks later would leave them behind in the middle of something.
@@ -34,3 +35,9 @@ def _catalogue() -> Iterator[None]:
     yield
     for name in set(CATALOGUE) - known:
         del CATALOGUE[name]
+
+
+@pytest.fixture(scope="session")
+def zygote() -> forking.Zygote:
+    """Starts scripts quickly, in forks of one process."""
+    return forking.zygote()

@@ -58,8 +58,14 @@ class Terminal:
         """Wait until the program ends, and give its exit code."""
         for _ in self._reading():
             pass
-        if self.code is None:
-            self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        end = time.monotonic() + PATIENCE
+        while self.code is None:
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                self.code = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > end:
+                raise AssertionError(f"it closed its terminal and went on, after:\n{self.text()}")
+            time.sleep(0.005)
         return self.code
 
     def _reading(self) -> Iterator[None]:

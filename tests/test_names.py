@@ -16,12 +16,12 @@ def test_a_name_stays_what_it_is_when_it_is_asked_for_again(name: str) -> None:
         f"assert callable(first) and reluctant.{name} is first;"
         f"from reluctant import {name}; assert {name} is first"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_modules_are_reached_by_attribute() -> None:
     code = "import reluctant; reluctant.nn.SiLU, reluctant.functional.silu, reluctant.plot.units"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_our_own_arithmetic_does_not_go_through_names_that_a_swap_replaces() -> None:
@@ -47,4 +47,4 @@ for lean in (None, True, "bit", False):
         y = functional.function(name)(z, *more.get(name, ()), lean=lean)
         y.sum().backward()
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

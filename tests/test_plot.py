@@ -127,7 +127,7 @@ for draw in (plot.units, plot.loss, plot.activations, plot.update_ratios, plot.d
 assert plot.gradient_flow(run, of="weights").has_data()
 assert not {{"torch", "matplotlib.pyplot"}} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 def test_without_matplotlib_it_says_so() -> None:
@@ -143,7 +143,7 @@ except NotInstalled as error:
 else:
     raise SystemExit("it drew")
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
 
 
 @settings(max_examples=10)

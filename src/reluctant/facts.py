@@ -114,8 +114,9 @@ def _measured(call: Callable[[Tensor], Tensor]) -> float:
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
+        # Without its graph: one that held its own output would never be freed.
+        alone = kept[tensor.untyped_storage().data_ptr()] = tensor.detach()
+        return alone
 
     x, before = torch.ones(_ROWS, 1), torch.ones(_WIDTH, 1, requires_grad=True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):

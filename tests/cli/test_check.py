@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.commands import EXAMPLES, Done, reluctant
+from tests.commands import EXAMPLES, Done
+from tests.matrix.zygote import reluctant
 
 from reluctant import load
 

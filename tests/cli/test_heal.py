@@ -1,8 +1,6 @@
 """`run --heal`: what it takes for its own, what it asks, and what it says."""
 
 import json
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import Any
 
 import pytest
 from tests.cli.test_bad_input import TRAINS
-from tests.commands import reluctant
+from tests.matrix.zygote import reluctant
+from tests.terminal import terminal
 
 from reluctant.cli.run import _ours, _remedies, run
 from reluctant.healing import consent
@@ -116,30 +115,14 @@ def test_a_script_is_healed(sick: Path, tmp_path: Path) -> None:
 
 
 def asked(sick: Path, answer: str) -> tuple[str, str]:
-    """What a person at a terminal sees, and what the script prints to a pipe."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(sick.parent)
-        command = [sys.executable, "-m", "reluctant", "run", "--every", "1", "--heal=ask,rescale"]
-        done = subprocess.run(
-            [*command, str(sick)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
-        )
-        Path("out").write_bytes(done.stdout)
-        os._exit(done.returncode)
-    seen, answers = b"", 0
-    while True:
-        try:
-            more = os.read(terminal, 4096)
-        except OSError:
-            break
-        seen += more
-        if not more:
-            break
-        if seen.count(b"[y/N]") > answers:
-            answers += 1
-            os.write(terminal, answer.encode() + b"\n")
-    os.waitpid(pid, 0)
-    return seen.decode(), (sick.parent / "out").read_text()
+    """What a person at a terminal sees, and what the script prints to a file."""
+    command = f"{sys.executable} -m reluctant run --every 1 --heal=ask,rescale {sick}"
+    shell = ("/bin/sh", "-c", f"{command} < /dev/null > out")
+    with terminal(*shell, cwd=sick.parent, height=80) as at:
+        at.until("[y/N]")
+        at.press(f"{answer}\n")
+        assert at.left() == 0
+    return at.text(), (sick.parent / "out").read_text()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +140,7 @@ def test_without_a_terminal_nothing_is_applied(sick: Path, tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "-m", "reluctant", "run", "--every", "1", "--heal=ask", str(sick)],
         cwd=tmp_path, capture_output=True, text=True, check=False, start_new_session=True,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL, timeout=300,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "[] False\n")
     assert done.stderr.count("There is no terminal to ask at, so nothing is treated.") == 1

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.commands import EXAMPLES, Done, reluctant
+from tests.commands import EXAMPLES, Done
+from tests.matrix.zygote import reluctant
 
 from reluctant import load
 

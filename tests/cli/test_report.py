@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from tests.commands import python, reluctant
@@ -79,9 +80,13 @@ def test_a_live_page_is_served_until_it_is_interrupted(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     assert process.stdout is not None
-    address = process.stdout.readline().split()[0]
+    # It says where it is, or is ended and says nothing.
+    patience = Timer(60, process.kill)
+    patience.start()
+    address = process.stdout.readline()
+    patience.cancel()
     assert address.startswith("http://127.0.0.1:")
-    with urllib.request.urlopen(address, timeout=60) as answer:
+    with urllib.request.urlopen(address.split()[0], timeout=60) as answer:
         page = answer.read().decode()
         assert f'data-state="{answer.headers["ETag"]}"' in page
     process.send_signal(signal.SIGINT)

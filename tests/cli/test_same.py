@@ -1,10 +1,14 @@
 """The script is sacred: the examples end in the same weights and print the same bytes."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
-from tests.commands import EXAMPLES, python, reluctant
+from tests import commands
+from tests.commands import EXAMPLES, Done
+from tests.matrix.zygote import python, reluctant
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 needs_fashion = pytest.mark.skipif(
@@ -26,20 +30,44 @@ SCRIPTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Done, Path]]:
+    """A script that nobody watches, and the weights that it leaves; run once."""
+
+    @cache
+    def run(script: str, *arguments: str) -> tuple[Done, Path]:
+        weights = tmp_path_factory.mktemp("alone") / "weights.pt"
+        command = (EXAMPLES / script, *arguments, "--save", weights.name)
+        return commands.python(*command, cwd=weights.parent), weights
+
+    return run
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [(), ("--every", "1")], ids=["by budget", "every step"])
+@pytest.mark.parametrize(
+    ("start", "every"),
+    [
+        pytest.param(commands.reluctant, (), id="by budget"),
+        pytest.param(reluctant, ("--every", "1"), id="every step"),
+    ],
+)
 @pytest.mark.parametrize(("script", "arguments"), SCRIPTS)
 def test_weights_and_output_are_the_same(
-    tmp_path: Path, script: str, arguments: tuple[str, ...], every: tuple[str, ...]
+    alone: Callable[..., tuple[Done, Path]],
+    tmp_path: Path,
+    script: str,
+    arguments: tuple[str, ...],
+    start: Callable[..., Done],
+    every: tuple[str, ...],
 ) -> None:
-    command = (EXAMPLES / script, *arguments, "--save")
-    plain = python(*command, "plain.pt", cwd=tmp_path)
-    watched = reluctant("run", *every, *command, "watched.pt", cwd=tmp_path)
+    plain, weights = alone(script, *arguments)
+    command = (EXAMPLES / script, *arguments, "--save", "watched.pt")
+    watched = start("run", *every, *command, cwd=tmp_path)
     assert plain.code == watched.code == 0, watched.err
     assert watched.out == plain.out
     assert "reluctant  " in watched.err
     assert "observed" in watched.err
-    check_bit_equal(tmp_path / "plain.pt", tmp_path / "watched.pt")
+    check_bit_equal(weights, tmp_path / "watched.pt")
 
 
 def check_bit_equal(one: Path, other: Path) -> None:

@@ -55,6 +55,16 @@ def start(home: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
+def opened(journal: Path, process: "subprocess.Popen[str]", seconds: float = 120) -> Ledger:
+    """The ledger of a search, once it has one."""
+    deadline = monotonic() + seconds
+    while not journal.exists():
+        assert process.poll() is None
+        assert monotonic() < deadline
+        sleep(0.1)
+    return Ledger.open(journal)
+
+
 def wait_for(ledger: Ledger, state: str, count: int, seconds: float = 120) -> None:
     deadline = monotonic() + seconds
     while sum(at.state == state for at in ledger.entries()) < count:
@@ -71,12 +81,9 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     command = ("search", *options, "--jobs", "2", "--out", "found")
     process = start(tmp_path, *command, "train.py")
     journal = tmp_path / "found" / "journal.log"
-    while not journal.exists():
-        sleep(0.1)
-        assert process.poll() is None
-    wait_for(Ledger.open(journal), "done", 2)
+    wait_for(opened(journal, process), "done", 2)
     process.kill()
-    process.communicate()
+    process.communicate(timeout=60)
     before = {at.number for at in Ledger.open(journal).entries() if at.state == "done"}
     done = reluctant(*command, "--format", "json", "train.py", cwd=tmp_path)
     assert done.code == 0, done.err
@@ -111,9 +118,7 @@ def test_one_that_is_interrupted_ends_its_runs_and_says_how_it_goes_on(tmp_path:
     (tmp_path / "train.py").write_text(late)
     process = start(tmp_path, "search", "--out", "found", "train.py")
     journal = tmp_path / "found" / "journal.log"
-    while not journal.exists():
-        sleep(0.1)
-    wait_for(Ledger.open(journal), "running", 1)
+    wait_for(opened(journal, process), "running", 1)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -138,7 +143,7 @@ def test_a_worker_that_is_killed_leaves_its_run_to_another(
     first = start(tmp_path, *arguments)
     wait_for(ledger, "running", 1)
     first.kill()
-    first.communicate()
+    first.communicate(timeout=60)
     second = start(tmp_path, *arguments)
     deadline = monotonic() + 100
     while not any(at.state == "done" for at in ledger.entries()):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.commands import python, reluctant
+from tests.matrix.zygote import python, reluctant
 
 from reluctant import load
 

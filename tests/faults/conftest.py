@@ -1,6 +1,6 @@
 """Runs a script plainly and watched, side by side, in forks of one warm process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,14 +65,6 @@ class Survived(NamedTuple):
 
 
 Survives = Callable[..., Survived]
-
-
-@pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    # What an optimizer imports with its first step, and we for the verdict.
-    made = Zygote("torch._dynamo", "rich.console", "rich.table")
-    yield made
-    made.close()
 
 
 @pytest.fixture

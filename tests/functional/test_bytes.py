@@ -1,10 +1,13 @@
 """What is kept for the backward pass between two linear layers, in bytes."""
 
+import gc
+from weakref import ref
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from reluctant import functional
+from reluctant import facts, functional
 from reluctant import nn as modules
 
 ROWS, WIDTH = 512, 128
@@ -82,3 +85,17 @@ def test_shapes() -> None:
     assert kept("crelu", None) == 8
     assert kept("maxout", None) == 2 + 1 / 16
     assert kept("maxout", None, pieces=4) == 1 + 1 / 4
+
+
+def test_what_is_measured_is_freed() -> None:
+    """The output is saved for its own backward pass, by a graph that it holds."""
+    made: list[ref[Tensor]] = []
+
+    def sigmoid(z: Tensor) -> Tensor:
+        y = torch.sigmoid(z)
+        made.append(ref(y))
+        return y
+
+    assert facts._measured(sigmoid) == 4
+    gc.collect()
+    assert made[0]() is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.commands import reluctant as command
+from tests.matrix.zygote import reluctant as command
 from torch import Tensor, nn
 from torch.nn.functional import relu
 from torch.optim import Adam

@@ -1,7 +1,6 @@
 """The scripts of examples/lecture state what the claims do, and come to what the table says."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,6 @@ ROWS = re.findall(
     (FOLDER / "README.md").read_text("utf-8"),
     re.MULTILINE,
 )
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    # What an optimizer imports with its first step, and we for the verdict.
-    made = Zygote("torch._dynamo", "rich.console", "rich.table")
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -1,9 +1,9 @@
 """Starts scripts quickly: one process imports torch, and each script runs in a fork of it.
 
-`python -m tests.matrix.zygote MODULES` imports the modules, then reads commands, one JSON list a
-line, and answers each with the exit code. The first word says how: `python` or `reluctant`; output
-goes to the files `out` and `err` in the current directory that the command names. What does not end
-is killed, and where its threads were stands in `err`.
+`python -m tests.matrix.zygote` reads commands, one JSON list a line, and answers each with the exit
+code. The first words of a line say in which directory, where the files `out` and `err` are to be,
+and what is other in the environment; the first word of the command says how: `python` or
+`reluctant`. What does not end is killed, and where its threads were stands in `err`.
 """
 
 import atexit
@@ -14,8 +14,10 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import IO, NoReturn, cast
@@ -24,14 +26,28 @@ from tests.commands import ROOT, Done
 
 # No script takes so many seconds unless something is broken.
 PATIENCE = 300.0
+# What scripts import, an optimizer with its first step, and we for the verdict.
+MODULES = (
+    "sklearn.datasets",
+    "torch",
+    "torch._dynamo.backends.debugging",
+    "torch._functorch.aot_autograd",
+    "torch._inductor.pattern_matcher",
+    "torch.distributed.fsdp",
+    "click",
+    "rich.console",
+    "rich.table",
+    "sqlite3",
+)
 
 
 class Zygote:
-    """The process that forks, as its user sees it; it imports `modules` once for all."""
+    """The process that forks, as its user sees it."""
 
-    def __init__(self, *modules: str) -> None:
+    def __init__(self) -> None:
+        self._said = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.matrix.zygote", *modules],
+            [sys.executable, "-m", "tests.matrix.zygote"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -39,32 +55,46 @@ class Zygote:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    def run(self, *command: object, cwd: Path) -> Done:
+    def run(self, *command: object, cwd: Path, **environment: str) -> Done:
         """Run a command, as `python script.py` or `reluctant run script.py`."""
         into, out = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
-        print(json.dumps([str(cwd), *map(str, command)]), file=into, flush=True)
-        code = json.loads(out.readline())
-        return Done(code, (cwd / "out").read_text(), (cwd / "err").read_text())
+        said = Path(self._said.name)
+        line = [str(cwd), str(said), environment, *map(str, command)]
+        print(json.dumps(line), file=into, flush=True)
+        answer = out.readline()
+        assert answer, f"the process that forks has ended at {command}"
+        return Done(json.loads(answer), (said / "out").read_text(), (said / "err").read_text())
 
-    def close(self) -> None:
-        """End it."""
-        cast(IO[str], self._process.stdin).close()
-        self._process.wait()
+
+@cache
+def zygote() -> Zygote:
+    """The one of all tests in this process, with which it ends."""
+    return Zygote()
+
+
+def python(*arguments: object, cwd: Path, **environment: str) -> Done:
+    """What `tests.commands.python` does, where the start of a process is not what is tested."""
+    return zygote().run("python", *arguments, cwd=cwd, **environment)
+
+
+def reluctant(*arguments: object, cwd: Path, **environment: str) -> Done:
+    """What `tests.commands.reluctant` does, where the start of a process is not what is tested."""
+    return zygote().run("reluctant", *arguments, cwd=cwd, **environment)
 
 
 def serve() -> None:
     """Answer commands until there are no more."""
-    import sklearn.datasets  # noqa: F401
+    for module in MODULES:
+        import_module(module)
     import torch
 
     torch.set_num_threads(1)
-    for module in sys.argv[1:]:
-        import_module(module)
     for line in sys.stdin:
-        folder, *command = json.loads(line)
+        folder, said, environment, *command = json.loads(line)
         child = os.fork()
         if not child:
-            begin(Path(folder), command)
+            os.environ.update(environment)
+            begin(Path(folder), command, Path(said))
         print(ended(child), flush=True)
 
 
@@ -82,14 +112,16 @@ def ended(child: int) -> int:
         time.sleep(0.002)
 
 
-def begin(folder: Path, command: list[str]) -> NoReturn:
+def begin(folder: Path, command: list[str], said: Path) -> NoReturn:
     """In the fork: become the command."""
     atexit._clear()
     os.chdir(folder)
     for number, name in ((1, "out"), (2, "err")):
-        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        file = os.open(said / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
+        os.close(file)
     sys.stdin.close()
+    tempfile.tempdir = None  # the environment may name another
     faulthandler.register(signal.SIGUSR2, file=2)
     code = 0
     try:

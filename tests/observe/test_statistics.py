@@ -260,7 +260,7 @@ def test_what_one_thread_puts_by_may_be_read_by_another() -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        thread = Thread(target=read)
+        thread = Thread(target=read, daemon=True)
         thread.start()
         while thread.is_alive():
             shelf.settle()

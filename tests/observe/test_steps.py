@@ -135,9 +135,10 @@ def in_another_thread() -> None:
         optimizer.step()
 
     for _ in range(STEPS):
-        thread = Thread(target=step)
+        thread = Thread(target=step, daemon=True)
         thread.start()
-        thread.join()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 WAYS: dict[str, Callable[[], None]] = {

@@ -46,21 +46,6 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    # What the scripts import, and we for the verdict.
-    made = Zygote(
-        "torch._dynamo.backends.debugging",
-        "torch._functorch.aot_autograd",
-        "torch._inductor.pattern_matcher",
-        "torch.distributed.fsdp",
-        "rich.console",
-        "rich.table",
-    )
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
 def runs(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Runs a script in two processes: plainly if there are no options of ours."""
 

@@ -31,7 +31,7 @@ def start(size: int, command: list[str]) -> None:
         child = os.fork()
         if not child:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-            begin(folder, command)
+            begin(folder, command, folder)
         children[child] = folder
     for child, folder in children.items():
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

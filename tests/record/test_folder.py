@@ -79,7 +79,7 @@ def test_runs_that_start_at_once_do_not_share_a_folder() -> None:
     together = Barrier(8)
 
     def start(_: int) -> Path:
-        together.wait()
+        together.wait(60)
         return folder.create("train.py")
 
     with ThreadPoolExecutor(8) as pool:

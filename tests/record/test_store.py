@@ -138,7 +138,9 @@ writer._connection.execute("BEGIN")
 writer._connection.execute("INSERT INTO sample VALUES (99, 99, 0, 0, 0, 0, 1, 0, 0)")
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=300
+    )
     assert done.returncode == -9
     assert len(load(place).samples) == 7
 

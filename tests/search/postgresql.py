@@ -38,7 +38,7 @@ def postgresql() -> Iterator[str]:
 
         def call(name: str, *arguments: str) -> None:
             command = [*become, str(programs / name), *arguments]
-            subprocess.run(command, check=True, cwd=home, stdout=subprocess.DEVNULL)
+            subprocess.run(command, check=True, cwd=home, stdout=subprocess.DEVNULL, timeout=120)
 
         call("initdb", "-D", f"{home}/data", "-A", "trust", "-N")
         options = f"-k {home} -c listen_addresses= -c fsync=off"

@@ -22,6 +22,9 @@ from reluctant.trials.plan import Plan
 
 ray = pytest.importorskip("ray")
 
+# Nobody waits so many seconds unless something is broken.
+PATIENCE = 120.0
+
 # Says which process of Ray's has started it, and fails as soon as it may.
 SCRIPT = """
 import os, sys, time
@@ -51,7 +54,7 @@ def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Training:
 
 def began(home: Path, count: int) -> list[int]:
     """The processes of Ray's that have so many runs at work, once they have."""
-    deadline = monotonic() + 120
+    deadline = monotonic() + PATIENCE
     while len(found := list(home.glob("began-*"))) < count or not all(
         at.read_text() for at in found
     ):
@@ -73,15 +76,18 @@ def test_two_run_at_a_time_in_two_processes_of_rays(
     def run(seed: int) -> None:
         came[seed] = cluster(training, job(seed), tmp_path / "home" / f"run-{seed}", Event())
 
-    threads = [Thread(target=run, args=(seed,)) for seed in range(2)]
+    threads = [Thread(target=run, args=(seed,), daemon=True) for seed in range(2)]
     for thread in threads:
         thread.start()
-    hosts = began(tmp_path, 2)
+    try:
+        hosts = began(tmp_path, 2)
+    finally:
+        (tmp_path / "go").touch()
+        for thread in threads:
+            thread.join(PATIENCE)
     assert len(set(hosts)) == 2
     assert os.getpid() not in hosts
-    (tmp_path / "go").touch()
-    for thread in threads:
-        thread.join()
+    assert came.keys() == {0, 1}
     for seed, result in came.items():
         said = f"It ended with exit code 1: ValueError: seed {seed} is no good"
         assert (result.value, result.why) == (None, said)
@@ -93,10 +99,17 @@ def test_a_run_ends_when_all_is_to_stop(
     cluster: Cluster, training: Training, tmp_path: Path
 ) -> None:
     stop = Event()
-    Thread(target=lambda: (began(tmp_path, 1), stop.set())).start()
+
+    def end() -> None:
+        try:
+            began(tmp_path, 1)
+        finally:
+            stop.set()
+
+    Thread(target=end, daemon=True).start()
     assert cluster(training, job(0), tmp_path / "run-0", stop) == Result(None, "It was ended.")
     (run,) = (int(at.name.partition("-")[2]) for at in tmp_path.glob("began-*"))
-    deadline = monotonic() + 60
+    deadline = monotonic() + PATIENCE
     while Path(f"/proc/{run}").exists():
         assert monotonic() < deadline, "it is not left alone"
         sleep(0.05)
@@ -109,7 +122,7 @@ def test_what_a_process_that_is_killed_was_at_is_done_by_another(
     ledger = Ledger.open(tmp_path / "journal.log", "test", {})
     ledger.add(job(0))
     hand = Worker(ledger, lambda *at: cluster(training, *at), tmp_path)
-    thread = Thread(target=hand.run)
+    thread = Thread(target=hand.run, daemon=True)
     thread.start()
     try:
         for life in range(LIVES - 1):
@@ -117,17 +130,20 @@ def test_what_a_process_that_is_killed_was_at_is_done_by_another(
             for at in tmp_path.glob("began-*"):
                 at.unlink()
             os.kill(host, signal.SIGKILL)
-            deadline = monotonic() + 60
+            deadline = monotonic() + PATIENCE
             while len(ledger.entries()) < life + 2:
                 assert monotonic() < deadline
                 sleep(0.1)
         began(tmp_path, 1)
         (tmp_path / "go").touch()
+        deadline = monotonic() + PATIENCE
         while ledger.entries()[-1].state != "failed":
+            assert monotonic() < deadline
             sleep(0.1)
     finally:
         hand.stop.set()
-        thread.join()
+        thread.join(PATIENCE)
+    assert not thread.is_alive()
     *lost, last = ledger.entries()
     assert [(at.state, at.result.why) for at in lost] == [("failed", None)] * (LIVES - 1)
     assert (last.again, last.job) == (lost[-1].number, job(0))

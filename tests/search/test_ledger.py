@@ -55,15 +55,17 @@ def test_two_workers_never_take_the_same_job(place: Path | str, tmp_path: Path) 
     ready = Barrier(len(hands))
 
     def work(hand: Ledger, mine: list[int]) -> None:
-        ready.wait()
+        ready.wait(60)
         while (entry := hand.take()) is not None:
             mine.append(entry.number)
 
-    threads = [Thread(target=work, args=at) for at in zip(hands, taken, strict=True)]
+    work_of = zip(hands, taken, strict=True)
+    threads = [Thread(target=work, args=at, daemon=True) for at in work_of]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
     assert sorted(number for mine in taken for number in mine) == list(range(12))
 
 
@@ -94,10 +96,11 @@ def test_a_dead_workers_job_is_done_by_another(place: Path | str, tmp_path: Path
     if ledger.shared:
         ledger.add(Job("search", "silu(z)", 1))
         alive = lose(place, tmp_path)
+    ledger = opened(place, tmp_path)
+    if alive is not None:
         for _ in range(4):
             sleep(1)
             ledger.beat(alive)
-    ledger = opened(place, tmp_path)
     ledger.recover()
     ledger.recover()
     again = ledger.take()

@@ -22,7 +22,7 @@ except Exception as error:
 
 def claims(home: Path, rate: str = "1") -> str:
     command = [sys.executable, "-c", CLAIMS, str(home), rate]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
 
 
 def test_a_folder_is_of_one_plan_and_one_process(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Worker processes of all kinds are left alone, and their parent is as it was."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,14 +32,6 @@ class Ran(NamedTuple):
 
 
 Ways = Callable[[str, bool], Ran]
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    # What an optimizer imports with its first step, and we for the verdict.
-    made = Zygote("torch._dynamo", "rich.console", "rich.table")
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

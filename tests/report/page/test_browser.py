@@ -36,6 +36,7 @@ SCROLL = """async () => {
     });
   }
   scrollTo({ top: 0, behavior: "instant" });
+  return true;
 }"""
 
 
@@ -107,7 +108,8 @@ def opened(
     page.on("request", lambda request: sight.requests.append(request.url))
     page.goto(address)
     page.wait_for_selector("html[data-ready]", state="attached")
-    page.evaluate(SCROLL)
+    # Unlike `evaluate`, this does not wait for ever.
+    page.wait_for_function(SCROLL)
     page.wait_for_function(f"{UNDRAWN}.length === 0")
     sight.requests = [at for at in sight.requests if at != address]
     yield sight
