@@ -173,7 +173,7 @@ def test_scripts_with_little_to_see(tmp_path: Path, source: str, sentence: str) 
     [
         "reluctant.observe.probes.Shelf.activity",
         "reluctant.observe.layers.RowProbe.after",
-        "reluctant.observe.observer._site_row",
+        "reluctant.observe.fetching._site_row",
         "reluctant.observe.graph.feed",
         "reluctant.observe.names.Names.of_parameter",
         "reluctant.record.writer.Writer.write",
