@@ -22,7 +22,7 @@ from reluctant.calls import KNOWN, PRODUCTS, Call, recognise, standing_for
 from reluctant.observe import feeding, graph, stack
 from reluctant.observe.clock import BACKWARDS
 from reluctant.observe.guard import Guard
-from reluctant.observe.heads import LOSSES, Heads
+from reluctant.observe.heads import LOSSES, Given, Heads
 from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names
 from reluctant.observe.parameters import Parameters
@@ -91,7 +91,7 @@ class Glimpse:
     feeds: set[tuple[int, int]] = field(default_factory=set)
     outputs: set[int] = field(default_factory=set)
     new_heads: list[Head] = field(default_factory=list)
-    heads: dict[int, list[Tensor | float]] = field(default_factory=dict)
+    heads: dict[int, Given] = field(default_factory=dict)
     fed: dict[int, list[Tensor]] = field(default_factory=dict)
     seconds: float = 0.0
     calls: int = 0
@@ -178,6 +178,7 @@ class SiteMode(TorchFunctionMode):
         """Read what was put by since the last time, also what came back in another's turn."""
         with _PLAINLY():
             self._shelf.settle()
+            self._heads.settle()
 
     # -- the calls ---------------------------------------------------------------------------
 
