@@ -181,7 +181,7 @@ def check_greeting(done: commands.Done, sentence: str) -> None:
     [
         "reluctant.observe.probes.Shelf.activity",
         "reluctant.observe.layers.RowProbe.after",
-        "reluctant.observe.observer._site_row",
+        "reluctant.observe.fetching._site_row",
         "reluctant.observe.graph.feed",
         "reluctant.observe.names.Names.of_parameter",
         "reluctant.record.writer.Writer.write",

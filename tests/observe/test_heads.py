@@ -32,8 +32,14 @@ def row(loss: Loss, *args: Any, **options: Any) -> HeadRow:
     """What one call shows."""
     seen = Heads(object())
     called(loss, *args, by=seen, **options)
-    (found,) = heads.rows(seen.take())
+    (found,) = taken(seen)
     return found
+
+
+def taken(seen: Heads) -> tuple[HeadRow, ...]:
+    given = seen.take()
+    seen.settle()
+    return heads.rows(given)
 
 
 def constant(loss: Loss, *args: Any, **options: Any) -> float:
@@ -296,11 +302,56 @@ def test_of_a_sample_the_first_call_is_told() -> None:
     for sample in range(2):
         for value in (1.0, 2.0):
             called(F.mse_loss, output(4, 2), torch.full((4, 2), sample + value), by=seen)
-        (found,) = heads.rows(seen.take())
+        (found,) = taken(seen)
         assert found.head == 0
         assert found.numbers[4] == sample + 1.0
     assert seen.take() == {}
     assert len(seen.new) == 1
+
+
+ARGUMENTS: dict[str, tuple[Loss, Callable[[], tuple[Tensor, Tensor]]]] = {
+    "classes": (F.cross_entropy, lambda: (output(9, 4), torch.randint(-1, 4, (9,)))),
+    "pixels": (F.cross_entropy, lambda: (output(2, 3, 5), torch.randint(0, 3, (2, 5)))),
+    "one example": (F.cross_entropy, lambda: (output(4), torch.tensor(2))),
+    "shares": (F.cross_entropy, lambda: (output(9, 4), torch.rand(9, 4))),
+    "bits": (F.binary_cross_entropy_with_logits, lambda: (output(9), torch.rand(9).round())),
+    "squares": (F.mse_loss, lambda: (output(9, 2, 2), torch.rand(9, 2, 2))),
+    "one number": (F.mse_loss, lambda: (output(), torch.tensor(0.5))),
+    "distances": (F.l1_loss, lambda: (output(9, 2), torch.rand(9, 2))),
+    "something else": (F.huber_loss, lambda: (output(9, 2), torch.rand(9, 2))),
+}
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_calls_that_are_read_together_are_as_if_read_alone(kind: str) -> None:
+    loss, arguments = ARGUMENTS[kind]
+    options: dict[str, Any] = {"ignore_index": -1} if kind == "classes" else {}
+    together, taken_later, alone = Heads(object()), [], []
+    for _ in range(5):
+        pair = arguments()
+        called(loss, *pair, by=together, **options)
+        taken_later.append(together.take())
+        alone.append(row(loss, *pair, **options).numbers)
+    together.settle()
+    found = [heads.rows(given)[0].numbers for given in taken_later]
+    np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-6)
+    assert len({numbers[0] for numbers in found}) == 5
+
+
+def test_what_is_put_by_is_a_copy_and_not_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script may go on to write into its own."""
+    seen, answer, target = Heads(object()), output(4, 2), torch.ones(4, 2)
+    loss = called(F.mse_loss, answer, target, by=seen)
+    before = loss.item()
+    with torch.no_grad():
+        for tensor in (answer, target, loss):
+            tensor.fill_(7.0)
+    (found,) = taken(seen)
+    assert found.numbers[4:9] == (1, 0, 1, 1, pytest.approx(before))
+    assert found.numbers[3] < 1
+    monkeypatch.setattr(heads, "ROOM", 15)
+    called(F.mse_loss, answer, target, by=seen)
+    assert heads.rows(seen.take())[0].numbers[:1] == (7.0,), "read at once: there was no room"
 
 
 def test_so_many_heads_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +368,7 @@ def test_arguments_may_be_named() -> None:
     answer, target = output(4, 2), torch.ones(4, 2)
     loss = F.mse_loss(input=answer, target=target)
     seen.given(F.mse_loss, (), {"input": answer, "target": target}, loss)
-    (found,) = heads.rows(seen.take())
+    (found,) = taken(seen)
     assert found.numbers[4:9] == (1, 0, 1, 1, loss.item())
 
 
@@ -354,6 +405,7 @@ def test_the_script_is_not_disturbed() -> None:
     seen = Heads(object())
     loss = called(F.cross_entropy, answer, torch.arange(6) % 3, by=seen)
     assert torch.equal(before, torch.get_rng_state())
-    assert not any(isinstance(at, Tensor) and at.requires_grad for at in seen.take()[0])
+    given = seen.take()[0]
+    assert not any(at.requires_grad for at in (given.output, given.target, given.loss))
     loss.backward()
     assert answer.grad is not None

@@ -271,14 +271,15 @@ def test_what_one_thread_puts_by_may_be_read_by_another() -> None:
     assert [one.values for one in seen] == [1] * count
 
 
-def test_rows_of_several_kinds_come_to_the_host_as_they_were() -> None:
+def test_tensors_of_several_kinds_come_to_the_host_as_they_were() -> None:
     one, two = torch.arange(3), torch.tensor([0.5, 2.0], dtype=torch.bfloat16)
-    rows = [(one, None), (two, torch.ones(4)), (one + 7, two)]
-    for row, arrays in zip(rows, probes.to_host(rows), strict=True):
-        for tensor, array in zip(row, arrays, strict=True):
-            assert (tensor is None) == (array is None)
-            if tensor is not None:
-                assert array.tolist() == tensor.tolist()
+    tensors = [one, None, two, torch.ones(4), one + 7, two]
+    halved = probes.to_host(tensors, lambda numbers: numbers / 2)
+    for tensor, array, half in zip(tensors, probes.to_host(tensors), halved, strict=True):
+        assert (tensor is None) == (array is None)
+        if tensor is not None:
+            assert array.tolist() == tensor.tolist()
+            assert half.tolist() == (tensor / 2).tolist()
 
 
 # -- which numbers are counted ------------------------------------------------------------------

@@ -105,6 +105,17 @@ def test_a_sample_is_written_whole_or_not_at_all(place: Path) -> None:
     assert load(place).steps.tolist() == [0, 20]
 
 
+def test_samples_of_one_call_are_written_all_or_none(place: Path) -> None:
+    writer = Writer(place)
+    writer.write(observation(0), observation(1))
+    broken = Observation(observation(3).sample, site_rows=("no row",))  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        writer.write(observation(2), broken)
+    writer.write(observation(4))
+    writer.close()
+    assert load(place).steps.tolist() == [0, 10, 40]
+
+
 def test_it_can_be_read_while_it_is_written(place: Path) -> None:
     writer = Writer(place)
     for index in range(3):

@@ -1,6 +1,9 @@
 """What torch's loss functions are given, and what a constant answer would cost."""
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reluctant.observe import graph
-from reluctant.observe.probes import to_floats
+from reluctant.observe.probes import ROOM, SMALL
 from reluctant.record.observation import HeadRow
 from reluctant.record.run import Head
 
@@ -26,6 +29,28 @@ LOSSES: dict[Callable[..., Any], str] = {
 MOST_HEADS = 64
 
 
+@dataclass(eq=False)
+class Given:
+    """One call of a loss function: copies of what it was given, until they are read.
+
+    `plain` says that its mean over the batch is. `numbers` are those of `HeadSeries`, (12,).
+    """
+
+    name: str
+    output: Tensor
+    target: Tensor
+    loss: Tensor | None
+    ignored: int
+    plain: bool
+    numbers: Tensor
+
+    def key(self) -> tuple[object, ...]:
+        """The same for calls that can be read at once."""
+        how = (self.name, self.ignored, self.plain, self.loss is None, self.output.device)
+        tensors = (self.output, self.target)
+        return (*how, *((at.shape, at.dtype) for at in tensors))
+
+
 class Heads:
     """Every head met so far; `new` are those that no sample has told of yet.
 
@@ -37,12 +62,15 @@ class Heads:
         self.new: list[Head] = []
         self._by = by
         self._met: dict[tuple[str, int | None, str], Head] = {}
-        self._given: dict[int, list[Tensor | float]] = {}
+        self._given: dict[int, Given] = {}
+        # One thread may put by what another, which ends the run, reads.
+        self._put_by: deque[Given] = deque()
+        self._numbers = 0
 
     def given(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], loss: Any
     ) -> None:
-        """Read one call of a loss function, and what it returned; a sample's first of each head."""
+        """Look at one call of a loss function and what it returned; a sample's first of a head."""
         output: Any = args[0] if args else kwargs.get("input")
         target: Any = args[1] if len(args) > 1 else kwargs.get("target")
         if not _readable(output, target) or not output.requires_grad:
@@ -59,25 +87,72 @@ class Heads:
         if head.index in self._given:
             return
         with torch.no_grad():
-            output, target = output.detach(), target.detach()
-            classes = _classes(name, output, target, int(kwargs.get("ignore_index", -100)))
-            self._given[head.index] = [
-                *_moments(output),
-                *(_moments(target) if target.is_floating_point() else [float("nan")] * 4),
-                loss.detach().float().view(()) if _is_number(loss) else float("nan"),
-                _constant(name, output, target, classes, _options(args, kwargs)),
-                *_correct(name, output, target, classes),
-            ]
+            self._given[head.index] = Given(
+                name,
+                output.detach(),
+                target.detach(),
+                loss.detach().reshape(()).clone() if _is_number(loss) else None,
+                int(kwargs.get("ignore_index", -100)),
+                _is_plain(args, kwargs),
+                _UNREAD,
+            )
+            self._read(self._given[head.index])
 
-    def take(self) -> dict[int, list[Tensor | float]]:
-        """Hand over what was given since the last time."""
+    def take(self) -> dict[int, Given]:
+        """Hand over what was given since the last time, which `settle` may still have to read."""
         taken, self._given = self._given, {}
         return taken
 
+    def settle(self) -> None:
+        """Read what was put by."""
+        alike = defaultdict(list)
+        self._numbers = 0
+        with suppress(IndexError):
+            while True:
+                given = self._put_by.popleft()
+                alike[given.key()].append(given)
+        for waiting in alike.values():
+            _read(waiting)
 
-def rows(given: Mapping[int, list[Tensor | float]]) -> tuple[HeadRow, ...]:
-    """What `take` gave as numbers on the host."""
-    return tuple(HeadRow(head, to_floats(numbers)) for head, numbers in given.items())
+    def _read(self, given: Given) -> None:
+        size = given.output.numel() + given.target.numel()
+        if size > SMALL or not given.output.is_cpu:
+            _read([given])
+            return
+        given.output, given.target = given.output.clone(), given.target.clone()
+        self._put_by.append(given)
+        self._numbers += size
+        if self._numbers > ROOM:
+            self.settle()
+
+
+_UNREAD = torch.empty(0)
+
+
+def rows(given: Mapping[int, Given]) -> tuple[HeadRow, ...]:
+    """What `take` gave, once it is read, as numbers on the host."""
+    return tuple(HeadRow(head, tuple(at.numbers.tolist())) for head, at in given.items())
+
+
+def _read(alike: Sequence[Given]) -> None:
+    """Read calls of one key, (K,) of them, at once."""
+    output = _together([at.output for at in alike])
+    target = _together([at.target for at in alike])
+    name = alike[0].name
+    unknown = output.new_full((len(alike),), torch.nan, dtype=torch.float32)
+    classes = _classes(name, output, target, alike[0].ignored)
+    losses = [at.loss for at in alike if at.loss is not None]
+    columns = [
+        *_moments(output),
+        *(_moments(target) if target.is_floating_point() else [unknown] * 4),
+        torch.stack(losses).float() if losses else unknown,
+        _constant(name, output, target, classes) if alike[0].plain else None,
+        *_correct(name, output, target, classes),
+    ]
+    numbers = torch.stack([unknown if at is None else at for at in columns], 1)
+    for given, row in zip(alike, numbers.unbind(), strict=True):
+        given.numbers = row
+        given.output = given.target = _UNREAD
 
 
 def _readable(output: Any, target: Any) -> bool:
@@ -96,12 +171,20 @@ def _is_number(loss: Any) -> bool:
     return isinstance(loss, Tensor) and loss.numel() == 1
 
 
+def _together(tensors: Sequence[Tensor]) -> Tensor:
+    # A large one comes alone, and is not copied.
+    return torch.stack(list(tensors)) if len(tensors) > 1 else tensors[0].unsqueeze(0)
+
+
 class _Classes(NamedTuple):
-    """Which examples count, how many there are of each class, (C,), and of all."""
+    """Which examples count, how many there are of each class, (K, C), and of all, (K,)."""
 
     counted: Tensor
     sizes: Tensor
     examples: Tensor
+
+
+# From here on the first dimension numbers calls.
 
 
 def _classes(name: str, output: Tensor, target: Tensor, ignored: int) -> _Classes | None:
@@ -111,93 +194,96 @@ def _classes(name: str, output: Tensor, target: Tensor, ignored: int) -> _Classe
     if target.is_floating_point() or output.dim() != target.dim() + 1:
         return None
     counted = target != ignored
-    sizes = torch.zeros(output.shape[-1 if output.dim() == 1 else 1], device=output.device)
-    classes = target.flatten().clamp(0, len(sizes) - 1).long()
-    sizes.scatter_add_(0, classes, counted.flatten().float())
-    return _Classes(counted, sizes, sizes.sum())
+    calls, most = len(output), output.shape[_of_class(output)]
+    sizes = torch.zeros(calls, most, device=output.device)
+    classes = target.reshape(calls, -1).clamp(0, most - 1).long()
+    sizes.scatter_add_(1, classes, counted.reshape(calls, -1).float())
+    return _Classes(counted, sizes, sizes.sum(1))
+
+
+def _of_class(output: Tensor) -> int:
+    """The dimension that numbers classes: of one example alone it is the only one."""
+    return 1 if output.dim() == 2 else 2
 
 
 def _moments(values: Tensor) -> list[Tensor]:
-    values = values.float()
-    low, high = values.aminmax()
-    std, mean = torch.std_mean(values, correction=0)
-    return [mean, std, low, high]
+    values = (values if values.dim() > 1 else values.unsqueeze(1)).float()
+    over = tuple(range(1, values.dim()))
+    std, mean = torch.std_mean(values, over, correction=0)
+    return [mean, std, values.amin(over), values.amax(over)]
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.reshape(len(values), -1).mean(1)
 
 
 _WEIGHTING = ("weight", "pos_weight", "label_smoothing")
 
 
-def _options(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The options of a call whose mean over the batch is plain; None of any other."""
+def _is_plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the mean over the batch of a call with these options is plain."""
     # A tensor of several weights is neither true nor false.
     by_name = any(isinstance(at, Tensor) or at for at in map(kwargs.get, _WEIGHTING))
     weighted = by_name or (len(args) > 2 and args[2] is not None)
-    if weighted or len(args) > 3 or kwargs.get("reduction", "mean") != "mean":
-        return None
-    return kwargs
+    return not weighted and len(args) <= 3 and kwargs.get("reduction", "mean") == "mean"
 
 
-def _constant(
-    name: str,
-    output: Tensor,
-    target: Tensor,
-    classes: _Classes | None,
-    options: Mapping[str, Any] | None,
-) -> Tensor | float:
-    """The loss of the best answer that is the same for all examples; NaN if that is unknown.
+def _constant(name: str, output: Tensor, target: Tensor, classes: _Classes | None) -> Tensor | None:
+    """The loss of the best answer that is the same for all examples; None if that is unknown.
 
     Estimated without bias, as far as may be (Miller 1955): the answer that fits a batch of four
     best looks better than it is by a fifth.
     """
-    if options is None or target.dim() == 0 or target.shape[0] < 2:
-        return float("nan")
+    if target.dim() == 1 or target.shape[1] < 2:
+        return None
     if name in ("cross_entropy", "nll_loss"):
         return _of_classes(output, target, classes)
     if not target.is_floating_point() or target.shape != output.shape:
-        return float("nan")
+        return None
     target = target.float()
     if name.startswith("binary_cross_entropy"):
-        share = target.mean(0)
+        share = target.mean(1)
         bits = -torch.xlogy(share, share) - torch.xlogy(1 - share, 1 - share)
-        return (
-            bits + _missing(target.var(0, correction=0), share * (1 - share), len(target))
-        ).mean()
+        spread = target.var(1, correction=0)
+        return _mean(bits + _missing(spread, share * (1 - share), target.shape[1]))
     if name == "mse_loss":
-        return target.var(0).mean()
+        return _mean(target.var(1))
     if name == "l1_loss":
-        return (target - target.median(0).values).abs().mean()
-    return float("nan")
+        return _mean((target - target.median(1, keepdim=True).values).abs())
+    return None
 
 
-def _of_classes(output: Tensor, target: Tensor, classes: _Classes | None) -> Tensor | float:
+def _of_classes(output: Tensor, target: Tensor, classes: _Classes | None) -> Tensor | None:
     """The entropy of the classes in the batch."""
     examples: Tensor | int
-    if classes is not None and output.dim() > 1:
-        share, examples = classes.sizes / classes.examples, classes.examples
+    if classes is not None and output.dim() > 2:
+        examples = classes.examples.unsqueeze(1)
+        share = classes.sizes / examples
         spread = share * (1 - share)
-    elif target.is_floating_point() and output.dim() > 1 and target.shape == output.shape:
-        values = target.float().transpose(0, 1).flatten(1)
-        share, spread = values.mean(1), values.var(1, correction=0)
-        examples = values.shape[1]
+    elif target.is_floating_point() and output.dim() > 2 and target.shape == output.shape:
+        values = target.float().transpose(1, 2).flatten(2)
+        share, spread = values.mean(2), values.var(2, correction=0)
+        examples = values.shape[2]
     else:
-        return float("nan")
-    return (_missing(spread, share, examples) - torch.xlogy(share, share)).sum()
+        return None
+    return (_missing(spread, share, examples) - torch.xlogy(share, share)).sum(1)
 
 
 def _correct(
     name: str, output: Tensor, target: Tensor, classes: _Classes | None
-) -> tuple[Tensor | float, Tensor | float]:
+) -> tuple[Tensor | None, Tensor | None]:
     """The share of examples that are told their class, and the share of the commonest class."""
     if classes is not None:
-        right = output.argmax(-1 if output.dim() == 1 else 1) == target
-        told = (right & classes.counted).sum()
-        return told / classes.examples, classes.sizes.max() / classes.examples
+        right = (output.argmax(_of_class(output)) == target) & classes.counted
+        told = right.reshape(len(output), -1).sum(1)
+        return told / classes.examples, classes.sizes.amax(1) / classes.examples
     if name.startswith("binary_cross_entropy") and target.shape == output.shape:
         yes = target > 0.5
         told = output > (0.0 if name.endswith("logits") else 0.5)
-        share = yes.float().mean(0)
-        return (yes == told).float().mean(), torch.maximum(share, 1 - share).mean()
-    return float("nan"), float("nan")
+        # Of one number alone the batch is that number.
+        share = (yes if yes.dim() > 1 else yes.unsqueeze(1)).float().mean(1)
+        return _mean((yes == told).float()), _mean(torch.maximum(share, 1 - share))
+    return None, None
 
 
 def _missing(spread: Tensor, curve: Tensor, examples: Tensor | int) -> Tensor:

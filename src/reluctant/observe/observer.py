@@ -3,38 +3,37 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from math import inf, isfinite
+from collections.abc import Callable, Iterable
+from math import inf
 from pathlib import Path
 from threading import RLock
 from time import perf_counter
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reluctant.calls import know_ours
-from reluctant.observe import eager, feeding, heads
+from reluctant.observe import eager
 from reluctant.observe.clock import Clock
+from reluctant.observe.fetching import Held, observations
 from reluctant.observe.guard import Guard
 from reluctant.observe.imports import after_import
 from reluctant.observe.layers import Layers, RowProbe, Rows, rate
 from reluctant.observe.names import Names
 from reluctant.observe.parameters import Parameters
-from reluctant.observe.probes import to_host
 from reluctant.observe.schedule import Schedule
 from reluctant.observe.scope import Scope
-from reluctant.observe.sites import Glimpse, Seen, SiteMode
-from reluctant.record import histogram
-from reluctant.record.observation import LayerRow, Observation, SiteRow
+from reluctant.observe.sites import SiteMode
+from reluctant.record.observation import Observation
 from reluctant.record.run import Intervention, Sample, Site
 from reluctant.record.writer import Writer
 
-Numbers = tuple[Any, ...]  # arrays, or None
-Counts = NDArray[np.int64]
+# Samples that follow one another closely are read and written together: so many at most, of no more
+# than so many seconds. Calls and a transaction for each would cost several times as much. Never
+# the first samples: they are what tells most, and all there is of a short run.
+TOGETHER = 16
+SECONDS_APART = 0.05
+ALONE = 32
 
 
 class Enough(SystemExit):
@@ -101,7 +100,8 @@ class Observer:
         self._stepped = began  # when the last step ended that we were told of
         self._counted = 0  # steps until then
         self._plain = inf  # a step that is not observed: the shortest of late
-        self._waiting: Callable[[], Observation] | None = None
+        self._waiting: list[Held] = []
+        self._written = began  # when something last was
         self._on_device = False
         # Held by one thread at a time; a signal handler that trains may come by it twice.
         self._writing = RLock()
@@ -284,14 +284,15 @@ class Observer:
             self._stop()
             return
         try:  # Not `with`, which costs more where nothing happens.
-            if self._waiting is not None and not self._on_device:
-                self.flush()
             now, steps = perf_counter(), self.clock.steps
             took = (now - self._stepped) / max(1, steps - self._counted)
-            self._stepped, self._counted = now, steps
             self._plain = took if took < self._plain else 1.01 * self._plain
             elapsed = now - self._began
-            if self._schedule.due(steps, elapsed):
+            due = self._schedule.due(steps, elapsed)
+            if self._waiting and not self._on_device and not (due and self._may_wait()):
+                self.flush()
+            self._stepped, self._counted = perf_counter(), steps
+            if due:
                 self._begin()
             else:
                 self.clock.wake = steps + self._schedule.sleep(steps, elapsed, self._plain)
@@ -343,34 +344,9 @@ class Observer:
             skipped=skipped,
             observing=self.seconds,
         )
-        scale, overflow = self._scale, self._rows.overflow
-
-        def observation() -> Observation:
-            left_out = skipped or (overflow is not None and float(overflow) > 0)
-            factor = 1.0 if scale is None else float(scale)
-            self._mode.settle()
-            sites, layers = _on_host(glimpse.sites, () if left_out else _last_of_each(found))
-            return Observation(
-                sample=replace(sample, loss=_mean(glimpse.losses, factor), skipped=left_out),
-                layers=new_layers,
-                functions=tuple(glimpse.new_functions),
-                sites=tuple(glimpse.new_sites),
-                feeds=tuple(glimpse.feeds),
-                site_rows=tuple(_site_row(*at, factor, left_out) for at in sites),
-                layer_rows=tuple(_layer_row(*at) for at in layers),
-                outputs=tuple(glimpse.outputs),
-                parameters=new_parameters,
-                heads=tuple(glimpse.new_heads),
-                input_rows=feeding.rows(glimpse.fed),
-                head_rows=heads.rows(glimpse.heads),
-            )
-
-        # Written one step late: what was seen here may get its gradient only in a later
-        # optimizer's turn, as a generator does. What was computed on a device is fetched one
-        # sample late, when it is surely there.
-        self.flush()
-        self._waiting = observation
-        self._on_device = _on_device(glimpse, found)
+        held = Held(
+            sample, glimpse, found, new_layers, new_parameters, self._scale, self._rows.overflow
+        )
         if optimizer is None:
             self._rows.before_by_hand()
         self._overhead += perf_counter() - began
@@ -379,19 +355,41 @@ class Observer:
         own = glimpse.cost + self._overhead
         longer = perf_counter() - self._stepped - self._plain
         self._schedule.paid(step, min(max(own, longer), 3 * own))
+        # Written one step late: what was seen here may get its gradient only in a later
+        # optimizer's turn, as a generator does. What was computed on a device is fetched one
+        # sample late, when it is surely there.
+        for before in self._waiting[-1:]:
+            before.glimpse.close()
+        if self._waiting and not self._may_wait():
+            self.flush()
+        self._waiting.append(held)
+        self._on_device = held.on_device
+
+    def _may_wait(self) -> bool:
+        """Whether what waits may wait on, to share a transaction with what comes after it."""
+        told = self._tell is not None or self._attending is not None
+        return (
+            not told
+            and self._waiting[0].sample.index >= ALONE
+            and len(self._waiting) < TOGETHER
+            and perf_counter() - self._written < SECONDS_APART
+        )
 
     def flush(self) -> None:
         """Write what waits to be written."""
         with self._writing:
-            if self._waiting is None or self._over:
+            if not self._waiting or self._over:
                 return
             began = perf_counter()
-            waiting, self._waiting = self._waiting, None
-            seen = waiting()
-            self._writer.write(seen)
-            self._schedule.spent += perf_counter() - began
+            waiting, self._waiting = self._waiting, []
+            self._mode.settle()
+            seen = observations(waiting)
+            self._writer.write(*seen)
+            self._written = perf_counter()
+            self._schedule.spent += self._written - began
             for tell in filter(None, (self._tell, self._attending)):
-                tell(seen)
+                for observation in seen:
+                    tell(observation)
 
     def _abandon(self) -> None:
         """In a forked child: this record is the parent's, and nothing of ours is to run here."""
@@ -405,61 +403,3 @@ class Observer:
 
 def _nothing() -> None:
     """What there is to leave where nobody attends."""
-
-
-def _mean(losses: list[Tensor], factor: float) -> float | None:
-    """The mean loss, a scaler's factor taken out: where only the scaled loss overflowed, None."""
-    values = [float(loss) / factor for loss in losses]
-    if factor != 1 and not all(map(isfinite, values)):
-        return None
-    return sum(values) / len(values) if values else None
-
-
-def _on_host(
-    sites: Mapping[int, Seen], layers: Sequence[Rows]
-) -> tuple[Iterator[tuple[int, Seen, Numbers, Counts]], Iterator[tuple[Rows, Numbers]]]:
-    """Sites and layers with their numbers, fetched from the device, and the histograms of sites."""
-    of_sites: list[tuple[Tensor | None, ...]] = [
-        (at.fired, at.mean, at.variance, at.low, at.high, came.square, went.square)
-        for at, came, went in (
-            (seen.activity, seen.gradient_in, seen.gradient_out) for seen in sites.values()
-        )
-    ]
-    to_count = [tuple(seen.activity.some) for seen in sites.values()]
-    of_layers = [(at.gradient, at.weight, at.change, at.bias) for at in layers]
-    rows = to_host([*of_sites, *to_count, *of_layers])
-    last = len(sites)
-    counts = map(histogram.count, rows[last : 2 * last])
-    first = zip(sites, sites.values(), rows[:last], counts, strict=True)
-    return first, zip(layers, rows[2 * last :], strict=True)
-
-
-def _site_row(
-    site: int, seen: Seen, numbers: Numbers, counts: Counts, factor: float, skipped: bool
-) -> SiteRow:
-    fired, mean, variance, low, high, *squares = numbers
-    into, out = (None if skipped or at is None else np.sqrt(at) for at in squares)
-    if factor != 1:
-        into, out = (None if at is None else at / factor for at in (into, out))
-    activity = seen.activity
-    place = (site, activity.inputs, activity.values)
-    return SiteRow(*place, fired, mean, np.sqrt(variance), low, high, into, out, counts)
-
-
-def _layer_row(rows: Rows, numbers: Numbers) -> LayerRow:
-    gradient, weight, change, bias = numbers
-    update = np.full_like(weight, np.nan)
-    with np.errstate(invalid="ignore"):  # an infinite change of infinite weights
-        np.divide(change, weight, out=update, where=weight > 0)
-    return LayerRow(rows.layer, gradient, weight, update, bias, rows.first)
-
-
-def _last_of_each(found: list[Rows]) -> list[Rows]:
-    """One entry a layer: where an optimizer stepped several times in a sample, its last step."""
-    return list({rows.layer: rows for rows in found}.values())
-
-
-def _on_device(glimpse: Glimpse, found: list[Rows]) -> bool:
-    tensors = [seen.activity.mean for seen in glimpse.sites.values()]
-    tensors += [rows.gradient for rows in found]
-    return any(tensor.device.type != "cpu" for tensor in tensors + glimpse.losses)

@@ -106,12 +106,18 @@ class Activity:
 
 
 class Gradient:
-    """The mean square, per unit, of the gradients that come back to one tensor's place, (U,)."""
+    """The mean square, per unit, of the gradients that come back to one tensor's place, (U,).
+
+    `came` says that there are some, were they not read yet; of those that come once it is `over`
+    nobody is told.
+    """
 
     square: Tensor | None = None
 
     def __init__(self) -> None:
         self.values = 0
+        self.came = False
+        self.over = False
 
     def add(self, values: int, square: Tensor) -> None:
         """Take in the mean square of one gradient over so many values."""
@@ -128,6 +134,7 @@ class Shelf:
         # One thread may put by what another, which ends the run, takes: each piece is taken once.
         self._put_by: deque[tuple[Any, Tensor, Callable[..., None]]] = deque()
         self._numbers = 0
+        self.on_device = False  # whether anything was read elsewhere than on the CPU
 
     def activity(self, z: Tensor, axis: int, step: int, flat: Intervals, to: Activity) -> None:
         """Read the pre-activation `z`: every `step`-th unit along dimension `axis`."""
@@ -138,7 +145,9 @@ class Shelf:
 
     def gradient(self, gradient: Tensor, axis: int, step: int, to: Gradient) -> None:
         """Read a gradient, likewise."""
-        self._read(by_unit(gradient, axis, step), None, to.add)
+        if not to.over:
+            to.came = True
+            self._read(by_unit(gradient, axis, step), None, to.add)
 
     def settle(self) -> None:
         """Read what was put by."""
@@ -155,6 +164,7 @@ class Shelf:
 
     def _read(self, values: Tensor, flat: Intervals | None, give: Callable[..., None]) -> None:
         size = values.numel()
+        self.on_device = self.on_device or not values.is_cpu
         if size > SMALL:
             _read(values.unsqueeze(0), flat, [give])
             return
@@ -285,25 +295,28 @@ def to_floats(numbers: Sequence[Tensor | float]) -> tuple[float, ...]:
     return tuple(next(fetched) if isinstance(at, Tensor) else at for at in numbers)
 
 
-def to_host(rows: Sequence[tuple[Tensor | None, ...]]) -> list[tuple[Array, ...]]:
-    """Rows of (n,) tensors as rows of arrays, in one copy from each device; None stays None."""
+def to_host(
+    tensors: Sequence[Tensor | None], make: Callable[[Array], Array] | None = None
+) -> list[Array]:
+    """(n,) tensors as arrays, in one copy from each device; None stays None.
+
+    `make` is called with all numbers of a kind at once, and makes as many of them.
+    """
     kinds: dict[Any, list[Tensor]] = {}
-    for row in rows:
-        for tensor in row:
-            if tensor is not None:
-                kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor)
-    arrays = {kind: _pieces(tensors) for kind, tensors in kinds.items()}
-    return [
-        tuple(None if at is None else next(arrays[at.device, at.dtype]) for at in row)
-        for row in rows
-    ]
+    for tensor in tensors:
+        if tensor is not None:
+            kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    arrays = {kind: _pieces(alike, make) for kind, alike in kinds.items()}
+    return [None if at is None else next(arrays[at.device, at.dtype]) for at in tensors]
 
 
-def _pieces(tensors: list[Tensor]) -> Iterator[Array]:
+def _pieces(tensors: list[Tensor], make: Callable[[Array], Array] | None) -> Iterator[Array]:
     whole = torch.cat(tensors)
     if whole.dtype in (torch.float16, torch.bfloat16):
         whole = whole.float()
-    numbers = whole.cpu().numpy()
+    numbers: Array = whole.cpu().numpy()
+    if make is not None:
+        numbers = make(numbers)
     start = 0
     for tensor in tensors:
         end = start + tensor.numel()

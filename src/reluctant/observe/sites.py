@@ -22,7 +22,7 @@ from reluctant.calls import KNOWN, PRODUCTS, Call, recognise, standing_for
 from reluctant.observe import feeding, graph, stack
 from reluctant.observe.clock import BACKWARDS
 from reluctant.observe.guard import Guard
-from reluctant.observe.heads import LOSSES, Heads
+from reluctant.observe.heads import LOSSES, Given, Heads
 from reluctant.observe.layers import Layers
 from reluctant.observe.names import Names
 from reluctant.observe.parameters import Parameters
@@ -91,10 +91,16 @@ class Glimpse:
     feeds: set[tuple[int, int]] = field(default_factory=set)
     outputs: set[int] = field(default_factory=set)
     new_heads: list[Head] = field(default_factory=list)
-    heads: dict[int, list[Tensor | float]] = field(default_factory=dict)
+    heads: dict[int, Given] = field(default_factory=dict)
     fed: dict[int, list[Tensor]] = field(default_factory=dict)
     seconds: float = 0.0
     calls: int = 0
+    on_device: bool = False
+
+    def close(self) -> None:
+        """Take in no gradient any more: it would depend on when this is written."""
+        for seen in self.sites.values():
+            seen.gradient_in.over = seen.gradient_out.over = True
 
     @property
     def cost(self) -> float:
@@ -144,15 +150,18 @@ class SiteMode(TorchFunctionMode):
         stack.leave(self)
 
     def take(self) -> "Glimpse":
-        """Hand over what was seen since the last time."""
-        self._shelf.settle()
+        """Hand over what was seen since the last time, which `settle` may still have to read."""
         taken, self._take = self._take, Glimpse()
+        taken.on_device, self._shelf.on_device = self._shelf.on_device, False
+        if taken.on_device:
+            # A device reads while the script goes on; here it is cheaper to read more at once.
+            self._shelf.settle()
         self._calls.clear()
         taken.heads, taken.fed = self._heads.take(), self._feeding.take()
         taken.new_heads, self._heads.new = self._heads.new, []
         # Some train a model in evaluation mode, to leave its normalisation as it is.
         for site, seen in taken.evaluated.items():
-            if seen.gradient_in.values or seen.gradient_out.values:
+            if seen.gradient_in.came or seen.gradient_out.came:
                 taken.sites.setdefault(site, seen)
         return taken
 
@@ -166,8 +175,10 @@ class SiteMode(TorchFunctionMode):
         return Ending(self._ways.take(), kept, self._feeding.limits())
 
     def settle(self) -> None:
-        """Read what came back since: a gradient may come in another optimizer's turn."""
-        self._shelf.settle()
+        """Read what was put by since the last time, also what came back in another's turn."""
+        with _PLAINLY():
+            self._shelf.settle()
+            self._heads.settle()
 
     # -- the calls ---------------------------------------------------------------------------
 
@@ -217,7 +228,8 @@ class SiteMode(TorchFunctionMode):
             self._calls.clear()
             loss = args[0]
             if _is_plain(loss) and loss.numel() == 1:
-                self._take.losses.append(loss.detach())
+                # A copy: the script may go on to add to its own.
+                self._take.losses.append(loss.detach().clone())
                 self._parameters.reached(loss)
             if _is_plain(loss) and self._take.new_sites:
                 self._trace(loss)

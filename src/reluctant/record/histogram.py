@@ -35,12 +35,34 @@ def count(pieces: Sequence[Array]) -> NDArray[np.int64]:
 
     They come in any number of (n,) arrays.
     """
+    return counted(list(map(bins, pieces)))
+
+
+def bins(values: Array) -> NDArray[np.int32]:
+    """(n,): the bin that each number lies in; BINS for NaN."""
     with np.errstate(over="ignore"):
-        values = np.concatenate([np.empty(0, np.float32), *pieces]).astype(np.float32, copy=False)
-        sizes = np.trunc(np.abs(values) * np.float32(FINE)) + np.float32(FINE)
-    bins = np.minimum((sizes.view(np.int32) >> _BITS) - _FIRST, _SIDE - 1)
-    bins = np.where(values > 0, _SIDE + bins, _SIDE - 1 - bins)
-    return np.bincount(bins[~np.isnan(values)], minlength=BINS)
+        values = values.astype(np.float32, copy=False)
+        sizes = np.abs(values)
+        sizes *= np.float32(FINE)
+    np.trunc(sizes, out=sizes)
+    sizes += np.float32(FINE)
+    found = sizes.view(np.int32)
+    found >>= _BITS
+    found -= _FIRST
+    np.minimum(found, _SIDE - 1, out=found)
+    # Below zero they count downwards from -1, which is the complement.
+    found ^= (values > 0).view(np.int8) - np.int8(1)
+    found += _SIDE
+    missing = np.isnan(values)
+    if missing.any():
+        found[missing] = BINS
+    return found
+
+
+def counted(pieces: Sequence[NDArray[np.int32]]) -> NDArray[np.int64]:
+    """The same of what `bins` gave."""
+    found = np.concatenate(pieces) if len(pieces) > 1 else pieces[0] if pieces else ()
+    return np.bincount(found, minlength=BINS + 1)[:BINS]
 
 
 def pack(counts: Array) -> bytes:

@@ -92,7 +92,7 @@ class HeadRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Observation:
-    """All that one transaction writes: a sample, and what it met for the first time."""
+    """All that is written of one sample or not at all: what it saw, and what it met first."""
 
     sample: Sample
     layers: tuple[NewLayer, ...] = ()

@@ -3,8 +3,9 @@
 A run is a folder:
 
     run.json        what ran (RunInfo), rewritten once when the run ends
-    rank-0.sqlite   what was observed; one file per rank, write-ahead log, one transaction
-                    a sample, so that a run killed at any moment is readable up to its last one
+    rank-0.sqlite   what was observed; one file per rank, write-ahead log, each sample whole
+                    or not at all, so that a run killed at any moment is readable up to the
+                    last that was written: all but a moment's
     logged.jsonl    what the script said of itself by `reluctant.log`: a line each time, as
                     {"step": 3, "values": {"accuracy": 0.97}}; what is not finite is a string
     rank-1.failure  why rank 1 observed no further, if our own observation failed there; that

@@ -1,9 +1,8 @@
-"""Writes a rank's part of the record: its SQLite file, one transaction a sample."""
+"""Writes a rank's part of the record: its SQLite file, each sample whole or not at all."""
 
 import json
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, fields
 from functools import partial
@@ -41,7 +40,7 @@ class Writer:
 
     def __init__(self, path: Path, rank: int = 0) -> None:
         self._path = path / schema.part(rank)
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: list[Callable[[], None]] = []
         self._connection = sqlite3.connect(
             self._path,
             isolation_level=None,
@@ -59,13 +58,13 @@ class Writer:
         self._wait_at_most(0)
         self._made = os.stat(self._path)
 
-    def write(self, seen: Observation) -> None:
-        """Add one sample, all of it or nothing; later, if another process locks the file now.
+    def write(self, *seen: Observation) -> None:
+        """Add samples, all of them or nothing; later, if another process locks the file now.
 
         Raises:
             RecordNotWritten: the disk is full, the file is gone, or locked for too long.
         """
-        self._waiting.append(partial(self._put_sample, seen))
+        self._waiting += [partial(self._put_sample, at) for at in seen]
         self._write_waiting()
         if len(self._waiting) > MOST_WAITING:
             raise self._not_written(f"the database was locked for {MOST_WAITING} samples")
@@ -93,17 +92,18 @@ class Writer:
         if not self._there():
             # SQLite would go on to write into what has no name any more.
             raise self._not_written("it was deleted or replaced")
-        while self._waiting:
-            put = self._waiting.popleft()
-            try:
-                self._write(put)
-            except sqlite3.DatabaseError as error:
-                if "locked" in str(error):
-                    self._waiting.appendleft(put)
-                    return
-                if any(words in str(error) for words in _OUTSIDE):
-                    raise self._not_written(error) from error
-                raise
+        if not self._waiting:
+            return
+        puts, self._waiting = self._waiting, []
+        try:
+            self._write(puts)
+        except sqlite3.DatabaseError as error:
+            if "locked" in str(error):
+                self._waiting[:0] = puts
+                return
+            if any(words in str(error) for words in _OUTSIDE):
+                raise self._not_written(error) from error
+            raise
 
     def _there(self) -> bool:
         try:
@@ -117,10 +117,11 @@ class Writer:
     def _wait_at_most(self, seconds: float) -> None:
         self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
-    def _write(self, put: Callable[[], None]) -> None:
+    def _write(self, puts: Sequence[Callable[[], None]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            put()
+            for put in puts:
+                put()
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
