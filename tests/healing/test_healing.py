@@ -52,8 +52,19 @@ def decaying(model: nn.Module) -> Optimizer:
     return optimizer
 
 
+def faint(seed: int = 0) -> nn.Module:
+    """Weights so small that its signal is lost on the way."""
+    torch.manual_seed(seed)
+    parts: list[nn.Module] = []
+    for at in range(8):
+        parts += [nn.Linear(64, 64), nn.Tanh()]
+        nn.init.normal_(parts[2 * at].weight, std=0.02)  # type: ignore[arg-type]
+    return nn.Sequential(*parts, nn.Linear(64, 10))
+
+
 RATES: dict[str, tuple[Callable[[int], nn.Module], Make, str]] = {
     "born dead": (born_dead, sgd, "rescale"),
+    "born faint": (faint, sgd, "rescale"),
     "much too fast": (sound, lambda at: SGD(at.parameters(), lr=3.0, momentum=0.9), "roll-back"),
     "much too slow": (sound, lambda at: SGD(at.parameters(), lr=1e-5), "speed-up"),
     "slower each step": (sound, decaying, "speed-up"),
