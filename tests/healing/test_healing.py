@@ -87,6 +87,23 @@ def test_what_is_sick_is_healed(case: str) -> None:
         assert diagnose(healed.run).verdict != "error"
 
 
+def test_units_that_are_all_alike_are_told_apart_though_the_loss_falls() -> None:
+    """It falls to what a constant answer costs, which one unit is enough for."""
+
+    def alike() -> nn.Sequential:
+        model = sound()
+        for layer in model[::2]:
+            nn.init.constant_(layer.weight, 0.02)  # type: ignore[arg-type]
+        nn.init.normal_(model[-1].bias, std=3.0)  # type: ignore[arg-type]
+        return model
+
+    plain, healed = train(alike()), train(alike(), heal=True, every=1)
+    assert plain.losses[20] < 0.9 * plain.losses[0]
+    assert healed.remedies == [("rescale", True)]
+    assert healed.interventions[0].step < 20
+    assert healed.loss < 0.5 * plain.loss
+
+
 @pytest.mark.parametrize("make", [sgd, lambda at: Adam(at.parameters(), lr=1e-3)])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_healthy_run_is_left_alone(seed: int, make: Make) -> None:

@@ -12,6 +12,7 @@ from reluctant.remedy.propose import (
     REMEDIES,
     is_grave,
     is_of_making,
+    is_of_one,
     is_of_the_script,
     opposes,
     propose,
@@ -87,6 +88,12 @@ def test_whose_fault_it_is() -> None:
     assert is_of_making(finding("dead-units", "born-dead"))
     assert is_of_making(finding("vanishing-gradient", "depth"))
     assert not is_of_making(finding("dead-units", "drifted"))
+
+
+def test_what_is_as_good_as_one_unit() -> None:
+    assert is_of_one(finding("symmetric-units", "constant-init"))
+    assert not is_of_one(finding("symmetric-units", "constant-init", Severity.WARNING))
+    assert not is_of_one(finding("dead-units", "born-dead"))
 
 
 def test_a_leak_is_for_dead_units_alone() -> None:

@@ -34,6 +34,7 @@ from reluctant.remedy.propose import (
     Proposal,
     is_grave,
     is_of_making,
+    is_of_one,
     is_of_steps,
     is_of_the_script,
     opposes,
@@ -269,6 +270,7 @@ class Healer:
             self._observer.attend()
             self._next = min(self._next, age + FIRST_LOOK)
         anew = self._untaught and (before or any(at.slug == AT_ONCE for at in found))
+        anew = anew or any(map(is_of_one, lasting))
         self._suspects = {
             _place(at) for at in diagnosis.findings if at in found or is_of_making(at)
         }

@@ -104,6 +104,11 @@ def is_of_steps(finding: Finding) -> bool:
     return (finding.slug, finding.cause.slug) in _OF_STEPS
 
 
+def is_of_one(finding: Finding) -> bool:
+    """Whether a layer is as good as one unit: what that has learnt is soon learnt again."""
+    return finding.slug == "symmetric-units" and finding.severity >= Severity.ERROR
+
+
 def is_thrown(finding: Finding) -> bool:
     """Whether the loss was thrown to many times what it was at first."""
     return any(at.name == "loss-highest" for at in finding.evidence)
