@@ -37,6 +37,14 @@ def test_what_dead_units_get_goes_by_their_cause() -> None:
     assert ladders["input-scale"] == ladders["upstream-dead"] == []
 
 
+def test_where_steps_kill_on_they_are_shortened_before_anything_is_revived() -> None:
+    drifted = finding("dead-units", "drifted", Severity.WARNING)
+    hasty = replace(drifted, evidence=(Evidence("living-update-ratio", 0.02),))
+    remedies = [at.remedy for at in propose(drifted)]
+    assert "slow-down" not in remedies
+    assert [at.remedy for at in propose(hasty)] == ["slow-down", *remedies]
+
+
 def test_a_proposal_says_what_it_promises() -> None:
     proposal = propose(finding("dead-units", "drifted"))[0]
     assert (proposal.measure, proposal.before, proposal.predicted) == ("dead-units", 3, 0)

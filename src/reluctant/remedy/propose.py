@@ -139,7 +139,15 @@ REMEDIES = tuple(dict.fromkeys(remedy for ladder in _LADDER.values() for remedy 
 def propose(finding: Finding) -> tuple[Proposal, ...]:
     """What can be done about a finding; empty where nothing in the run can be."""
     ladder = _LADDER.get((finding.slug, finding.cause.slug), ())
+    if finding.cause.slug == "drifted" and _kills_on(finding):
+        # What is revived would go the same way.
+        ladder = ("slow-down", *ladder)
     return tuple(_proposal(remedy, finding) for remedy in ladder)
+
+
+def _kills_on(finding: Finding) -> bool:
+    """Whether steps are so long that more units will go."""
+    return any(at.name == "living-update-ratio" for at in finding.evidence)
 
 
 def has_remedy(slug: str, causes: Collection[str]) -> bool:
