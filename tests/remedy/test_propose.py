@@ -11,6 +11,7 @@ from reluctant.remedy.propose import (
     LEARNT,
     REMEDIES,
     is_grave,
+    is_of_deaths,
     is_of_making,
     is_of_one,
     is_of_the_script,
@@ -83,6 +84,7 @@ def test_where_numbers_were_lost_a_rate_is_lowered_by_more() -> None:
 def test_what_speaks_against_a_remedy() -> None:
     high = finding("learning-rate-too-high", "outsized-update")
     assert opposes(high, "speed-up")
+    assert not opposes(replace(high, severity=Severity.NOTE), "speed-up")
     assert not opposes(high, "slow-down")
     raw = finding("input-scale", "input-scale")
     assert opposes(raw, "rescale")
@@ -98,10 +100,13 @@ def test_whose_fault_it_is() -> None:
     assert not is_of_making(finding("dead-units", "drifted"))
 
 
-def test_what_is_as_good_as_one_unit() -> None:
+def test_what_is_as_good_as_one_unit_and_what_steps_have_killed() -> None:
     assert is_of_one(finding("symmetric-units", "constant-init"))
     assert not is_of_one(finding("symmetric-units", "constant-init", Severity.WARNING))
     assert not is_of_one(finding("dead-units", "born-dead"))
+    assert is_of_deaths(finding("dead-units", "killed-by-step", Severity.WARNING))
+    assert not is_of_deaths(finding("dead-units", "killed-by-step", Severity.NOTE))
+    assert not is_of_deaths(finding("dead-units", "drifted"))
 
 
 def test_a_leak_is_for_dead_units_alone() -> None:

@@ -109,6 +109,11 @@ def is_of_one(finding: Finding) -> bool:
     return finding.slug == "symmetric-units" and finding.severity >= Severity.ERROR
 
 
+def is_of_deaths(finding: Finding) -> bool:
+    """Whether steps have killed many units of a layer."""
+    return finding.severity > Severity.NOTE and finding.cause.slug == "killed-by-step"
+
+
 def is_thrown(finding: Finding) -> bool:
     """Whether the loss was thrown to many times what it was at first."""
     return any(at.name == "loss-highest" for at in finding.evidence)
@@ -122,7 +127,8 @@ def opposes(finding: Finding, remedy: str) -> bool:
     """
     if finding.slug == "input-scale" and finding.severity >= Severity.ERROR:
         return remedy not in ("roll-back", "slow-down")
-    return remedy == "speed-up" and finding.slug == "learning-rate-too-high"
+    too_high = finding.slug == "learning-rate-too-high" and finding.severity > Severity.NOTE
+    return remedy == "speed-up" and too_high
 
 
 def is_of_the_script(finding: Finding) -> bool:
