@@ -23,6 +23,12 @@ class Call(NamedTuple):
     activation: Activation
     parameters: Mapping[str, float]
 
+    @property
+    def keeps_zero(self) -> bool:
+        """Whether it gives zero for zero."""
+        zero = torch.zeros(1, dtype=torch.float64)
+        return not bool(self.activation(zero, **self.parameters).any())
+
 
 def _function(path: str) -> Callable[..., Any] | None:
     found: Any = torch

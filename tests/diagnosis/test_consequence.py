@@ -200,7 +200,9 @@ def test_units_that_stop_while_the_loss_rises_again(
     since: int, stopped: int, losses: Any, severity: Severity
 ) -> None:
     run = a_run(sites={1: dying(since, stopped, 4.0)}, losses=losses, head={})
-    assert only(run, "dead-units").severity is severity
+    found = only(run, "dead-units")
+    assert found.severity is severity
+    assert not any(at.name == "living-update-ratio" for at in found.evidence)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,10 @@ def test_units_that_stop_under_steps_that_stay_large(
 ) -> None:
     """More will go; unless the loss says that they are not missed."""
     run = a_run(sites={1: dying(8, 6, 4.0)}, rows={1: {"update": update}}, head=excess)
-    assert only(run, "dead-units").severity is severity
+    found = only(run, "dead-units")
+    assert found.severity is severity
+    if severity is Severity.WARNING:
+        assert evidence(found, "living-update-ratio") == pytest.approx(update)
 
 
 def test_less_silence_is_enough_of_units_that_stopped_together() -> None:

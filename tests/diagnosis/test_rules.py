@@ -236,6 +236,19 @@ def test_learning_rate_too_high() -> None:
     assert diagnose(a_run(rows=rows)).findings == (), "with a falling loss it is no fault"
 
 
+@pytest.mark.parametrize(("outsized", "said"), [((3, 4, 5), [Severity.NOTE]), ((3,), [])])
+def test_outsized_steps_of_a_run_that_may_yet_learn_are_a_note(
+    outsized: tuple[int, ...], said: list[Severity]
+) -> None:
+    """In a few steps its loss has fallen to that of a constant answer."""
+    update = np.full((20, 1), 1e-3)
+    update[list(outsized)] = 0.8
+    losses = np.linspace(4.6, 2.3, 20).tolist()
+    run = a_run(steps=range(20), losses=losses, rows={4: {"update": update}}, head={})
+    found = [at for at in diagnose(run).findings if at.slug == "learning-rate-too-high"]
+    assert [at.severity for at in found] == said
+
+
 def test_a_layer_that_grows_from_zero_is_no_sign_of_a_high_rate() -> None:
     small = np.linspace(0.009, 0.011, 20)
     rows = {4: {"update": over_time(0.8, 1e-3, 1, 20, count=4), "weight": small}}

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from torch.optim import LBFGS, SGD, Adam, Optimizer
 import reluctant
 from reluctant.diagnosis import diagnose
 from reluctant.errors import WrongArgument
+from reluctant.healing import healer
 from reluctant.healing.healer import Healer
 from reluctant.healing.operations import Operations
+from reluctant.record.finding import Cause, Diagnosis, Finding, Severity, Units
+from reluctant.record.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +56,19 @@ def decaying(model: nn.Module) -> Optimizer:
     return optimizer
 
 
+def faint(seed: int = 0) -> nn.Module:
+    """Weights so small that its signal is lost on the way."""
+    torch.manual_seed(seed)
+    parts: list[nn.Module] = []
+    for at in range(8):
+        parts += [nn.Linear(64, 64), nn.Tanh()]
+        nn.init.normal_(parts[2 * at].weight, std=0.02)  # type: ignore[arg-type]
+    return nn.Sequential(*parts, nn.Linear(64, 10))
+
+
 RATES: dict[str, tuple[Callable[[int], nn.Module], Make, str]] = {
     "born dead": (born_dead, sgd, "rescale"),
+    "born faint": (faint, sgd, "rescale"),
     "much too fast": (sound, lambda at: SGD(at.parameters(), lr=3.0, momentum=0.9), "roll-back"),
     "much too slow": (sound, lambda at: SGD(at.parameters(), lr=1e-5), "speed-up"),
     "slower each step": (sound, decaying, "speed-up"),
@@ -74,6 +89,47 @@ def test_what_is_sick_is_healed(case: str) -> None:
         assert healed.run is not None
         assert healed.run.info.failure is None
         assert diagnose(healed.run).verdict != "error"
+
+
+def test_units_that_are_all_alike_are_told_apart_though_the_loss_falls() -> None:
+    """It falls to what a constant answer costs, which one unit is enough for."""
+
+    def alike() -> nn.Sequential:
+        model = sound()
+        for layer in model[::2]:
+            nn.init.constant_(layer.weight, 0.02)  # type: ignore[arg-type]
+        nn.init.normal_(model[-1].bias, std=3.0)  # type: ignore[arg-type]
+        return model
+
+    plain, healed = train(alike()), train(alike(), heal=True, every=1)
+    assert plain.losses[20] < 0.9 * plain.losses[0]
+    assert healed.remedies == [("rescale", True)]
+    assert healed.interventions[0].step < 20
+    assert healed.loss < 0.5 * plain.loss
+
+
+@pytest.mark.parametrize(
+    ("hasty", "learning", "done"),
+    [(True, False, [("roll-back", True)]), (False, False, []), (True, True, [])],
+)
+def test_steps_that_kill_before_anything_is_learnt(
+    monkeypatch: pytest.MonkeyPatch, hasty: bool, learning: bool, done: list[Any]
+) -> None:
+    """That units were killed is only a warning, and that steps were outsized a note."""
+    units = Units((0, 1), 64)
+    killed = Cause("killed-by-step", ""), Cause("outsized-update", "")
+    said = [Finding("dead-units", Severity.WARNING, "2", units, 3, killed[0])]
+    if hasty:
+        said.append(Finding("learning-rate-too-high", Severity.NOTE, "2", None, 3, killed[1]))
+
+    def told(run: Run) -> Diagnosis:
+        return replace(diagnose(run), findings=() if run.interventions else tuple(said))
+
+    monkeypatch.setattr(healer, "diagnose", told)
+    monkeypatch.setattr(healer, "untaught", lambda run: not learning)
+    trained = train(sound(), steps=50, heal=True, every=1)
+    assert trained.remedies == done
+    assert all(at.step < 20 for at in trained.interventions)
 
 
 @pytest.mark.parametrize("make", [sgd, lambda at: Adam(at.parameters(), lr=1e-3)])

@@ -141,25 +141,47 @@ class Stub:
         return list(tensors)
 
     def rectified(self) -> set[int]:
-        return set()
+        """With a rectifier in it: what begins anew does so in the very next pass."""
+        rectifies = any(isinstance(at, nn.ReLU) for at in self.model.modules())
+        return set(map(id, self.tensors())) if rectifies else set()
 
 
 def test_a_step_that_is_left_out_ends_a_pass_and_not_what_it_is_for() -> None:
+    layer = nn.Linear(4, 4)
+    model = nn.Sequential(layer, nn.ReLU())
+    optimizer = SGD(model.parameters(), lr=0.1)
+    told: list[str] = []
+    do = Operations(Stub(model, optimizer), 0, Agreement())  # type: ignore[arg-type]
+    do.rescale(None, 0, lambda: told.append("begun"), lambda: told.append("done"))  # type: ignore[arg-type]
+    before = layer.weight.detach().clone()
+    assert (_len_torch_function_stack(), eager._looking) == (1, 1)
+    model(torch.randn(8, 4)).square().mean().backward()
+    fresh = layer.weight.detach().clone()
+    assert not torch.equal(fresh, before)
+    do.skipped(optimizer)
+    assert (_len_torch_function_stack(), eager._looking) == (0, 0)
+    model(torch.randn(8, 4)).square().mean().backward()
+    assert torch.equal(layer.weight, fresh)
+    assert (do.busy, told) == (True, ["begun"])
+    do.stepping(optimizer)
+    do.stepped()
+    assert (do.busy, told) == (False, ["begun", "done"])
+
+
+def test_without_a_rectifier_a_network_is_read_in_one_pass_and_begins_anew_in_the_next() -> None:
     model = nn.Linear(4, 4)
     optimizer = SGD(model.parameters(), lr=0.1)
     told: list[str] = []
     do = Operations(Stub(model, optimizer), 0, Agreement())  # type: ignore[arg-type]
     do.rescale(None, 0, lambda: told.append("begun"), lambda: told.append("done"))  # type: ignore[arg-type]
-    before = model.weight.detach().clone()
-    assert (_len_torch_function_stack(), eager._looking) == (1, 1)
-    model(torch.randn(8, 4)).square().mean().backward()
-    fresh = model.weight.detach().clone()
-    assert not torch.equal(fresh, before)
-    do.skipped(optimizer)
-    assert (_len_torch_function_stack(), eager._looking) == (0, 0)
-    model(torch.randn(8, 4)).square().mean().backward()
-    assert torch.equal(model.weight, fresh)
-    assert (do.busy, told) == (True, ["begun"])
-    do.stepping(optimizer)
-    do.stepped()
+    changed = []
+    for _ in range(2):
+        before = model.weight.detach().clone()
+        model(torch.randn(8, 4)).square().mean().backward()
+        changed.append(not torch.equal(model.weight, before))
+        assert do.busy
+        do.stepping(optimizer)
+        do.stepped()
+    assert changed == [False, True]
     assert (do.busy, told) == (False, ["begun", "done"])
+    assert (_len_torch_function_stack(), eager._looking) == (0, 0)

@@ -11,7 +11,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from reluctant.calls import PRODUCTS
-from reluctant.initialization.passing import Restart
+from reluctant.initialization.choice import lasting
+from reluctant.initialization.network import understand
+from reluctant.initialization.passing import Restart, is_training_pass
+from reluctant.initialization.tracing import Recorder
 
 
 class Outputs(TorchFunctionMode):
@@ -188,6 +191,79 @@ def test_through_a_hundred_layers_signal_and_gradient_keep_their_size(width: int
     assert mode.failure is None
     for ratio in ends(model, x):
         assert 1 / 3 < ratio < 3
+
+
+class Leaky(nn.Module):
+    """Deep, plain, and its functions called in code."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], depth: int = 40) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(32, 32) for _ in range(depth))
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = self.function(layer(x))
+        return x
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3])
+@pytest.mark.parametrize("function", [F.leaky_relu, torch.tanh])
+def test_layers_that_were_chosen_keep_the_size_of_signal_and_gradient(
+    function: Callable[[Tensor], Tensor], size: float
+) -> None:
+    """Whatever the size of the data."""
+    torch.manual_seed(0)
+    model, x = Leaky(function), torch.randn(64, 32)
+    recorder = Recorder(wanted=is_training_pass)
+    with recorder:
+        model(size * x)
+        with torch.no_grad():
+            model(size * x)
+    chosen = lasting(understand(recorder.nodes, {id(at): "" for at in model.parameters()}))
+    assert len(chosen) == len(model.layers)
+    mode = Restart(lambda leaf: True, lambda leaf: False, 3, chosen)
+    with mode:
+        first = model.layers[0](size * x)
+        first.retain_grad()
+        out = first
+        for layer in model.layers[1:]:
+            out = layer(function(out))
+    assert mode.failure is None
+    torch.manual_seed(1)
+    (sent := torch.randn_like(out)).mul(out).sum().backward()
+    assert first.grad is not None
+    for ratio in (out.norm() / first.norm(), first.grad.norm() / sent.norm()):
+        assert 1 / 3 < ratio.item() < 3
+    assert 0.05 < first.square().mean().sqrt().item() < 3
+
+
+def test_what_does_not_last_or_is_not_deep_or_plain_is_not_chosen() -> None:
+    def chosen(model: nn.Module) -> int:
+        with Recorder() as recorder:
+            model(torch.randn(8, 32))
+        return len(lasting(understand(recorder.nodes, {id(at): "" for at in model.parameters()})))
+
+    assert chosen(Leaky(torch.tanh, 4)) == 4
+    assert chosen(Leaky(torch.tanh, 3)) == 0
+    assert chosen(Leaky(torch.sigmoid, 4)) == 0
+    assert chosen(nn.Sequential(Leaky(torch.tanh, 4), nn.LayerNorm(32))) == 0
+    twice = Leaky(torch.tanh, 4)
+    twice.layers.append(twice.layers[0])
+    assert chosen(twice) == 0
+
+
+def test_what_cannot_be_written_down_does_not_stop_the_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(Recorder, "_given", fail)
+    with Recorder() as recorder:
+        nn.Linear(3, 2)(torch.ones(1, 3))
+    assert str(recorder.failure) == "ours"
+    assert recorder.nodes == []
 
 
 # -- what is left as it is --------------------------------------------------------------------

@@ -11,7 +11,9 @@ from reluctant.remedy.propose import (
     LEARNT,
     REMEDIES,
     is_grave,
+    is_of_deaths,
     is_of_making,
+    is_of_one,
     is_of_the_script,
     opposes,
     propose,
@@ -34,6 +36,14 @@ def test_what_dead_units_get_goes_by_their_cause() -> None:
     assert all(ladder[-1] == "leak" for ladder in ladders.values() if ladder)
     # The script's data, and a layer that is dead behind another, are mended elsewhere.
     assert ladders["input-scale"] == ladders["upstream-dead"] == []
+
+
+def test_where_steps_kill_on_they_are_shortened_before_anything_is_revived() -> None:
+    drifted = finding("dead-units", "drifted", Severity.WARNING)
+    hasty = replace(drifted, evidence=(Evidence("living-update-ratio", 0.02),))
+    remedies = [at.remedy for at in propose(drifted)]
+    assert "slow-down" not in remedies
+    assert [at.remedy for at in propose(hasty)] == ["slow-down", *remedies]
 
 
 def test_a_proposal_says_what_it_promises() -> None:
@@ -74,6 +84,7 @@ def test_where_numbers_were_lost_a_rate_is_lowered_by_more() -> None:
 def test_what_speaks_against_a_remedy() -> None:
     high = finding("learning-rate-too-high", "outsized-update")
     assert opposes(high, "speed-up")
+    assert not opposes(replace(high, severity=Severity.NOTE), "speed-up")
     assert not opposes(high, "slow-down")
     raw = finding("input-scale", "input-scale")
     assert opposes(raw, "rescale")
@@ -87,6 +98,15 @@ def test_whose_fault_it_is() -> None:
     assert is_of_making(finding("dead-units", "born-dead"))
     assert is_of_making(finding("vanishing-gradient", "depth"))
     assert not is_of_making(finding("dead-units", "drifted"))
+
+
+def test_what_is_as_good_as_one_unit_and_what_steps_have_killed() -> None:
+    assert is_of_one(finding("symmetric-units", "constant-init"))
+    assert not is_of_one(finding("symmetric-units", "constant-init", Severity.WARNING))
+    assert not is_of_one(finding("dead-units", "born-dead"))
+    assert is_of_deaths(finding("dead-units", "killed-by-step", Severity.WARNING))
+    assert not is_of_deaths(finding("dead-units", "killed-by-step", Severity.NOTE))
+    assert not is_of_deaths(finding("dead-units", "drifted"))
 
 
 def test_a_leak_is_for_dead_units_alone() -> None:

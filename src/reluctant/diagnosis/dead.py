@@ -60,9 +60,12 @@ def saturated(reading: Reading) -> Iterator[Finding]:
 def _finding(reading: Reading, site: SiteReading, slug: str) -> Finding:
     root = causes.silent_input(reading, site)
     cause, evidence, first = causes.why(reading, site, root)
+    severity = _severity(reading, site, root)
+    if severity == Severity.WARNING and _fades(reading, site) and not reading.progress.risen:
+        evidence += (Evidence("living-update-ratio", _pace(site), "share"),)
     return Finding(
         slug=slug,
-        severity=_severity(reading, site, root),
+        severity=severity,
         layer=site.label,
         units=site.named(site.stuck.dead),
         first_step=int(site.steps[first]),
@@ -95,15 +98,18 @@ def _fades(reading: Reading, site: SiteReading) -> bool:
     """Whether units stopped on the way, and the run has suffered or more are to follow."""
     if not site.function.switches_off or site.stuck.stopped < FADED:
         return False
-    return reading.progress.risen or (_is_brisk(site) and not reading.progress.learnt)
+    if reading.progress.risen:
+        return True
+    # Steps still change the living units by so much that they can kill.
+    return _pace(site) >= causes.BRISK and not reading.progress.learnt
 
 
-def _is_brisk(site: SiteReading) -> bool:
-    """Whether steps still change the living units by so much that they can kill."""
+def _pace(site: SiteReading) -> float:
+    """By which share of themselves the living units change in a step, at the end."""
     if site.rows is None:
-        return False
+        return 0.0
     late = site.rows.update[-len(site.steps[site.recent]) :][:, ~site.stuck.dead]
-    return bool(np.isfinite(late).any() and np.nanmedian(late) >= causes.BRISK)
+    return float(np.nanmedian(late)) if np.isfinite(late).any() else 0.0
 
 
 def _passed_by(reading: Reading, site: SiteReading) -> bool:

@@ -145,7 +145,10 @@ def _harm(reading: Reading, largest: Largest) -> Severity | None:
     # Once is no rate: Adam's first step goes as far as it can, whatever the gradient.
     poor = largest.again and reading.stalled is False and fall is not None and fall < FELL
     harmed = (_is_thrown(reading) or poor) and not progress.learnt
-    return Severity.WARNING if harmed else None
+    if harmed:
+        return Severity.WARNING
+    # Nothing has been learnt yet, and that may be why.
+    return Severity.NOTE if reading.stalled is None and largest.again else None
 
 
 def _is_thrown(reading: Reading) -> bool:

@@ -33,7 +33,9 @@ from reluctant.remedy.propose import (
     LEARNT,
     Proposal,
     is_grave,
+    is_of_deaths,
     is_of_making,
+    is_of_one,
     is_of_steps,
     is_of_the_script,
     opposes,
@@ -263,12 +265,15 @@ class Healer:
         before, self._untaught = self._untaught, prospect.untaught
         late = self._untaught and age >= FEW_STEPS
         found = [at for at in diagnosis.findings if is_grave(at, late)]
+        if self._untaught and any(map(is_of_steps, diagnosis.findings)):
+            found += [at for at in diagnosis.findings if is_of_deaths(at) and at not in found]
         lasting = [at for at in found if at.slug == AT_ONCE or _place(at) in self._suspects]
         if found and not lasting:
             # What may be wrong is looked at closely.
             self._observer.attend()
             self._next = min(self._next, age + FIRST_LOOK)
         anew = self._untaught and (before or any(at.slug == AT_ONCE for at in found))
+        anew = anew or any(map(is_of_one, lasting))
         self._suspects = {
             _place(at) for at in diagnosis.findings if at in found or is_of_making(at)
         }
@@ -277,7 +282,7 @@ class Healer:
         if anew and lasting:
             # How the network was made is behind what became of it, unless its steps were too long.
             made = [at for at in diagnosis.findings if _is_ill_made(at)]
-            if any(map(is_of_steps, diagnosis.findings)):
+            if any(is_of_steps(at) for at in diagnosis.findings if at.severity > Severity.NOTE):
                 made = []
             lasting = [*made, *(at for at in lasting if at not in made)]
         if self._count < MOST_INTERVENTIONS and not any(map(is_of_the_script, found)):

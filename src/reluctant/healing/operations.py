@@ -11,7 +11,10 @@ from torch.overrides import TorchFunctionMode
 
 from reluctant.healing.agreement import Agreement
 from reluctant.healing.pacing import Find, Paced, anew, faster, slower
-from reluctant.initialization.passing import Restart
+from reluctant.initialization.choice import Choices, lasting
+from reluctant.initialization.network import understand
+from reluctant.initialization.passing import Restart, is_training_pass
+from reluctant.initialization.tracing import Recorder
 from reluctant.observe import eager, stack
 from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer
@@ -119,7 +122,9 @@ class Operations:
     # -- the remedies --------------------------------------------------------------------------
 
     def rescale(self, proposal: Proposal, attempt: int, begun: Then, done: Then) -> None:
-        """Fresh weights for all layers, in the next pass."""
+        """Fresh weights for all layers, in the next pass, or, by what that computes, in the one
+        after it.
+        """
         held = self._observer.optimizers()
         ours = self._observer.ours(
             at for one in held for group in one.param_groups for at in group["params"]
@@ -127,13 +132,29 @@ class Operations:
         trained = set(map(id, ours))
         with self._agreement.refusing():
             self._check(ours)
+        begun()
+        seed = self._seed + attempt
+        if not self._observer.rectified().isdisjoint(trained):
+            # Mirrored pairs are made of rectified units in any case.
+            self._restart(trained, seed, {}, done)
+            return
+        recorder = Recorder(wanted=is_training_pass)
+
+        def then() -> None:
+            known = recorder.failure is None
+            network = understand(recorder.nodes if known else (), dict.fromkeys(trained, ""))
+            self._restart(trained, seed, lasting(network), done)
+
+        self._begin(_Pass(recorder, self._observer.clock.leads, _nothing, then))
+
+    def _restart(self, trained: set[int], seed: int, chosen: Choices, done: Then) -> None:
         rectified = self._observer.rectified()
         restart = Restart(
             lambda leaf: id(leaf) in trained,
             lambda leaf: id(leaf) in rectified,
-            self._seed + attempt,
+            seed,
+            chosen,
         )
-        begun()
         seen = 0
 
         def stepping(last: bool) -> None:
@@ -306,8 +327,10 @@ class Operations:
     def stepped(self) -> None:
         """An optimizer has stepped: what a pass of ours was for can be done."""
         if self._pass is not None and self._pass.over:
-            self._pass.then()
-            self._pass = None
+            ours = self._pass
+            ours.then()
+            if self._pass is ours:
+                self._pass = None
 
     def skipped(self, optimizer: Optimizer) -> None:
         """A scaler leaves the step out: what the pass has seen has to wait for the next."""

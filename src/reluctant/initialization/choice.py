@@ -114,6 +114,21 @@ def auto(network: Network, mode: Mode) -> Choices:
     return chosen
 
 
+def lasting(network: Network) -> Choices:
+    """`mirrored`, where it keeps signal and gradient through all of the network; else nothing.
+
+    What a function makes of zero is what all inputs have in common behind it: to keep that small is
+    a matter of the data.
+    """
+    alone = all(count == 1 for count in network.uses.values())
+    if not (network.is_plain and network.depth > SHALLOW and alone):
+        return {}
+    through = [call for at in network.layers for call in (at.reads, at.feeds) if call is not None]
+    if not through or not all(at.keeps_zero and _lasts(at, network) for at in through):
+        return {}
+    return mirrored(network, "forward")
+
+
 SCHEMES: dict[str, Scheme] = {
     "auto": auto,
     "he": he,

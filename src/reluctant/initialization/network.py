@@ -1,6 +1,6 @@
 """Reads a model: which layers there are, what each of them reads, and what becomes of its units."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -127,9 +127,13 @@ def read(model: nn.Module, inputs: Inputs | None) -> Network:
     Raises:
         NotInitialized: a trace cannot follow the model.
     """
-    know_ours()
     nodes = traced(model) if inputs is None else passed(model, *inputs)
-    owners = {id(at): name for name, at in model.named_parameters()}
+    return understand(nodes, {id(at): name for name, at in model.named_parameters()})
+
+
+def understand(nodes: Sequence[Node], owners: Mapping[int, str]) -> Network:
+    """The layers that some calls make up; `owners` are the names of what trains, by its id."""
+    know_ours()
     layers: dict[int, Layer] = {}
     uses: dict[int, int] = {}
     reached: dict[Node, int] = {}

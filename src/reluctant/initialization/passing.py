@@ -12,7 +12,12 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from reluctant.calls import PRODUCTS
+from reluctant.initialization.choice import Choices
 from reluctant.initialization.fresh import fresh
+from reluctant.initialization.weights import set_weights
+
+# What is larger or smaller than was meant by less than this factor is of an ordinary size.
+ORDINARY = 3.0
 
 
 class Restart(TorchFunctionMode):
@@ -25,6 +30,8 @@ class Restart(TorchFunctionMode):
         wanted: whether the layer with this weight, a leaf, is to have fresh weights.
         rectified: whether its units are rectified, and may begin as mirrored pairs.
         seed: of the generator.
+        chosen: what some layers are to begin with. Those of them that read data of an unusual size
+            are fitted to these.
 
     `done` are the weights and biases that were set; `failure` is what went wrong in doing so, after
     which nothing more is set.
@@ -35,8 +42,10 @@ class Restart(TorchFunctionMode):
         wanted: Callable[[Tensor], bool],
         rectified: Callable[[Tensor], bool],
         seed: int,
+        chosen: Choices | None = None,
     ) -> None:
         super().__init__()
+        self._chosen = {id(layer.weight): (layer, one) for layer, one in (chosen or {}).items()}
         self.done: list[Tensor] = []
         self.failure: Exception | None = None
         self._wanted = wanted
@@ -75,6 +84,18 @@ class Restart(TorchFunctionMode):
         self.done += [call.leaf] if call.bias is None else [call.leaf, call.bias]
 
     def _set(self, call: "Product") -> None:
+        if id(call.leaf) not in self._chosen:
+            self._draw(call)
+            self._fit(call, 1.0)
+            return
+        layer, choice = self._chosen[id(call.leaf)]
+        set_weights(layer, choice, self._generator)
+        # Data of an ordinary size are taken as they are: so the scheme means it.
+        ordinary = choice.gain / ORDINARY < call.size() < choice.gain * ORDINARY
+        if layer.reads is None and not ordinary:
+            self._fit(call, choice.gain)
+
+    def _draw(self, call: "Product") -> None:
         units_first = call.units_first()
         units, inputs = units_first.shape[:2]
         made = fresh(
@@ -86,13 +107,18 @@ class Restart(TorchFunctionMode):
             paired=call.is_plain and _is_paired(call.by_feature()),
         )
         units_first.copy_(made.reshape(units_first.shape))
+
+    def _fit(self, call: "Product", wanted: float) -> None:
+        """Have what comes out be of the wanted size."""
+        units_first = call.units_first()
         output = call.without_bias()
         mean = output.mean(dim=1)
         if call.bias is None:
             mean = torch.zeros_like(mean)
         size = float((output - mean[:, None]).square().mean().sqrt())
         if not 0 < size < float("inf"):
-            size = 1.0  # nothing comes in yet
+            size = wanted  # nothing comes in yet
+        size /= wanted
         units_first /= size
         if call.bias is not None:
             call.bias.detach().copy_(-mean / size)
@@ -187,6 +213,10 @@ class Product:
     def without_bias(self) -> Tensor:
         """What comes out before a bias is added, as (units, numbers), in at least float32."""
         return self.output_of(self.units_first())
+
+    def size(self) -> float:
+        """The root mean square of what comes out before a bias is added."""
+        return float(self.without_bias().square().mean().sqrt())
 
     def output_of(self, units_first: Tensor) -> Tensor:
         """What would come out of some units with these weights, as (units, numbers)."""

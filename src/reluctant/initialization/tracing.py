@@ -84,11 +84,20 @@ _PYTHON: dict[Any, Callable[..., Any]] = {operator.matmul: torch.matmul}
 # -- in a pass --------------------------------------------------------------------------------
 
 
-class _Recorder(TorchFunctionMode):
-    """Writes down the calls of a pass."""
+class Recorder(TorchFunctionMode):
+    """Writes down the calls of a pass, as `nodes`, in their order.
 
-    def __init__(self, data: Iterable[Any]) -> None:
+    `failure` is what went wrong in doing so, after which nothing more is written down.
+
+    Args:
+        data: what the pass is given.
+        wanted: whether the calls that are made now belong to it.
+    """
+
+    def __init__(self, data: Iterable[Any] = (), wanted: Callable[[], bool] = lambda: True) -> None:
         super().__init__()
+        self._wanted = wanted
+        self.failure: Exception | None = None
         # The tensor is kept so that its id stays its own.
         self._made: dict[int, tuple[Tensor, Node]] = {
             id(at): (at, Node.of_data()) for at in data if isinstance(at, Tensor)
@@ -105,14 +114,23 @@ class _Recorder(TorchFunctionMode):
         """Pass the call on and note it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        if self.failure is None and self._wanted():
+            try:
+                self._note(func, args, kwargs, result)
+            except Exception as error:  # the pass goes on
+                self.failure = error
+        return result
+
+    def _note(
+        self, func: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], result: Any
+    ) -> None:
         outputs = [at for at in leaves((result,)) if isinstance(at, Tensor)]
         if not outputs or getattr(func, "__name__", "") in ("__set__",):
-            return result
+            return
         node = Node(func, self._given(args), self._given(kwargs))
         self.nodes.append(node)
         for at in outputs:
             self._made[id(at)] = (at, node)
-        return result
 
     def _given(self, what: Any) -> Any:
         if isinstance(what, Tensor):
@@ -127,7 +145,9 @@ class _Recorder(TorchFunctionMode):
 
 def passed(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Node]:
     """The calls of a pass of a model."""
-    recorder = _Recorder(leaves((args, kwargs)))
+    recorder = Recorder(leaves((args, kwargs)))
     with recorder:
         model(*args, **kwargs)
+    if recorder.failure is not None:
+        raise recorder.failure
     return recorder.nodes

@@ -104,6 +104,16 @@ def is_of_steps(finding: Finding) -> bool:
     return (finding.slug, finding.cause.slug) in _OF_STEPS
 
 
+def is_of_one(finding: Finding) -> bool:
+    """Whether a layer is as good as one unit: what that has learnt is soon learnt again."""
+    return finding.slug == "symmetric-units" and finding.severity >= Severity.ERROR
+
+
+def is_of_deaths(finding: Finding) -> bool:
+    """Whether steps have killed many units of a layer."""
+    return finding.severity > Severity.NOTE and finding.cause.slug == "killed-by-step"
+
+
 def is_thrown(finding: Finding) -> bool:
     """Whether the loss was thrown to many times what it was at first."""
     return any(at.name == "loss-highest" for at in finding.evidence)
@@ -117,7 +127,8 @@ def opposes(finding: Finding, remedy: str) -> bool:
     """
     if finding.slug == "input-scale" and finding.severity >= Severity.ERROR:
         return remedy not in ("roll-back", "slow-down")
-    return remedy == "speed-up" and finding.slug == "learning-rate-too-high"
+    too_high = finding.slug == "learning-rate-too-high" and finding.severity > Severity.NOTE
+    return remedy == "speed-up" and too_high
 
 
 def is_of_the_script(finding: Finding) -> bool:
@@ -134,7 +145,15 @@ REMEDIES = tuple(dict.fromkeys(remedy for ladder in _LADDER.values() for remedy 
 def propose(finding: Finding) -> tuple[Proposal, ...]:
     """What can be done about a finding; empty where nothing in the run can be."""
     ladder = _LADDER.get((finding.slug, finding.cause.slug), ())
+    if finding.cause.slug == "drifted" and _kills_on(finding):
+        # What is revived would go the same way.
+        ladder = ("slow-down", *ladder)
     return tuple(_proposal(remedy, finding) for remedy in ladder)
+
+
+def _kills_on(finding: Finding) -> bool:
+    """Whether steps are so long that more units will go."""
+    return any(at.name == "living-update-ratio" for at in finding.evidence)
 
 
 def has_remedy(slug: str, causes: Collection[str]) -> bool:

@@ -309,7 +309,7 @@ class Survey(TorchFunctionMode):
             self._add(result, trace)
         elif same and (
             (name in _KEEPING and not (name in _SCALING and trace.shift is not None))
-            or (call is not None and _keeps_zero(call) and trace.shift is None)
+            or (call is not None and call.keeps_zero and trace.shift is None)
         ):
             self._add(result, trace)
         else:
@@ -398,11 +398,6 @@ def _bias(args: tuple[Any, ...], trace: Trace, result: Tensor) -> Tensor | None:
         if trained and at.dim() >= -axis and at.shape[axis] == at.numel() == len(trace.units):
             return at  # type: ignore[no-any-return]
     return None
-
-
-def _keeps_zero(call: Call) -> bool:
-    zero = torch.zeros(1, dtype=torch.float64)
-    return not bool(call.activation(zero, **call.parameters).any())
 
 
 def _tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
