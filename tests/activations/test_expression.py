@@ -1,6 +1,10 @@
 """Expressions: what is written is what is computed, whichever way it is written."""
 
+import gc
 import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -89,6 +93,29 @@ def test_an_operation_is_the_catalogues_function_of_that_name(name: str) -> None
 def test_names_are_told_from_expressions() -> None:
     assert all(map(is_name, ["relu", "leaky_relu:0.1", "leaky-relu", "prelu:1,0.2", "atan"]))
     assert not any(map(is_name, ["z", "-z", "z - z", "a * z", "max(z, 0)", "2 * z", "z-z"]))
+
+
+@pytest.fixture
+def collecting() -> Iterator[None]:
+    """Garbage is collected at every turn, and while it is another thread goes on."""
+
+    def give_way(phase: str, info: dict[str, int]) -> None:
+        time.sleep(0)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(give_way)
+    gc.set_threshold(20)
+    yield
+    gc.set_threshold(*before)
+    gc.callbacks.remove(give_way)
+
+
+@pytest.mark.usefixtures("collecting")
+def test_threads_may_read_at_the_same_time() -> None:
+    text = "min(z, tanh(min(sigmoid(z), min(z, hardsigmoid(max(z, a * tanh(z)))))))"
+    expected = expression(text)
+    with ThreadPoolExecutor(3) as pool:
+        assert all(at == expected for at in pool.map(expression, [text] * 1500))
 
 
 def test_parameters_are_learnt_and_start_at_one() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from math import isfinite
+from threading import RLock
 
 import torch
 from torch import Tensor
@@ -22,6 +23,9 @@ START = 1.0
 
 _INFIX = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow"}
 _NUMBER = re.compile(r"[0-9]")
+# CPython 3.11 counts the depth of all trees that are being made in one place: of two threads that
+# parse at a time one may be told of a mismatch (github.com/python/cpython/issues/106905).
+_PARSING = RLock()
 _HINT = "Write it as Python does, in z, numbers and the learnt a, b, c, d: 'max(z, a * tanh(z))'."
 
 
@@ -101,7 +105,8 @@ def expression(text: str) -> Expression:
         WrongArgument: it cannot be read; it says where.
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        with _PARSING:
+            tree = ast.parse(text.strip(), mode="eval")
         return _read(tree.body)
     except (SyntaxError, RecursionError, MemoryError):
         raise WrongArgument(f"The function {text!r} cannot be read.", _HINT) from None
