@@ -49,7 +49,9 @@ def shape(
          "hovertemplate": "f(%{x:.2f}) = %{y:.3g}<extra></extra>"},
     ]  # fmt: skip
     at = {x: y for x, y in zip(xs, ys, strict=True) if x in (left, right) or abs(x) < 1e-9}
-    ends = ", ".join(f"{number(y)} at {number(x)}" for x, y in at.items())
+    # The middle of the curve's points is zero but for rounding.
+    told = ((round(x, 9) + 0.0, round(y, 9) + 0.0) for x, y in at.items())
+    ends = ", ".join(f"{number(y)} at {number(x)}" for x, y in told)
     text = f"The curve of {entry['name']} and its derivative. It gives {ends}."
     return Figure(key, data, layout, text, height=240)
 
