@@ -100,14 +100,16 @@ def test_a_search_that_is_killed_goes_on_and_says_what_it_found(
     live = [at.job for at in ledger.entries() if at.state == "done"]
     assert len(live) == len(set(live))
     assert before <= {at.number for at in ledger.entries() if at.state == "done"}
-    # All is there already: it is said again at once, as a table.
+    # All is there already, wherever it is now: it is said again at once, as a table.
+    (tmp_path / "found").rename(tmp_path / "moved")
+    command = (*command[:-1], "moved")
     table = reluctant(*command, "--open", "train.py", cwd=tmp_path, BROWSER="true")
     assert table.code == 0
     assert "judged on 2 seeds that the search never used" in table.out
     assert 'reluctant.register("found_1"' in table.out
     assert "reluctant run --swap" in table.out
-    assert "page     found/search.html" in table.out
-    page = (tmp_path / "found" / "search.html").read_text("utf-8")
+    assert "page     moved/search.html" in table.out
+    page = (tmp_path / "moved" / "search.html").read_text("utf-8")
     assert 'aria-label="The curve of silu(z) and its derivative.' in page
     assert page.count("reluctant.register(") == 1
 

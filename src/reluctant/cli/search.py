@@ -164,7 +164,9 @@ def search(
     plan.claim(home, **planned, seeds=seeds, tune=tune)
     limits = Limits(budget, max_trials, seeds, tune)
     with _hands(engine, address, gpus, jobs) as (runs, most), bar() as (show, tell):
-        ledger = Ledger.open(storage or home / "journal.log", home.name, planned)
+        # In a database there may be others; a folder may be renamed.
+        name = home.name if storage is not None else "search"
+        ledger = Ledger.open(storage or home / "journal.log", name, planned)
         if storage is not None:
             click.echo(
                 f"reluctant  workers: reluctant worker --study {home.name} --storage URL", err=True
