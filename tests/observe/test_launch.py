@@ -102,6 +102,27 @@ PLAIN = {
             loss.backward()
             optimizer.step()
         """,
+    "warnings are logged": """
+        import logging, torch, warnings
+        from torch.nn import functional as F
+        logging.basicConfig()
+        logging.captureWarnings(True)
+        x = torch.nn.Parameter(torch.ones(8, 1))
+        optimizer = torch.optim.SGD([x], 0.1)
+        def first(): return F.mse_loss(x, torch.zeros(8))
+        def other(): return F.mse_loss(x, torch.zeros(8))
+        def third(): return F.mse_loss(x, torch.zeros(8))
+        for loss in (first, first, other, third):
+            if loss is other:
+                logging.captureWarnings(False)
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+        with warnings.catch_warnings(record=True) as kept:
+            warnings.simplefilter("always")
+            first()
+        print([(at.filename, at.lineno) for at in kept])
+        """,
     "spawned worker": """
         import multiprocessing as mp
         def work(x): return x * x

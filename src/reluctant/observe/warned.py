@@ -6,52 +6,42 @@ all callers would be one line of ours, and the script's own be told again later.
 
 import sys
 import warnings
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 from torch.overrides import handle_torch_function
 
 # The files that hand calls on.
 _HANDS: set[str] = set()
 
-_Show = Any  # as `warnings.showwarning` is
-_theirs: _Show = None
+# What all that is to be shown comes by, whatever the script has put in `showwarning`'s place.
+_THEIRS: Callable[[warnings.WarningMessage], None] = warnings._showwarnmsg  # type: ignore[attr-defined]
 
 
 def by_way_of(mode: object) -> None:
     """Calls go through this mode from now on."""
-    global _theirs
     _HANDS.add(str(sys.modules[type(mode).__module__].__file__))
-    if warnings.showwarning is not _show:
-        _theirs, warnings.showwarning = warnings.showwarning, _show
+    warnings._showwarnmsg = _show  # type: ignore[attr-defined]
 
 
 def directly() -> None:
     """Calls go through no mode of ours any more."""
-    if warnings.showwarning is _show:
-        warnings.showwarning = _theirs
+    warnings._showwarnmsg = _THEIRS  # type: ignore[attr-defined]
 
 
-def _show(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: Any = None,
-    line: str | None = None,
-) -> None:
-    ours = _frame(filename, lineno) if filename in _HANDS else None
+def _show(shown: warnings.WarningMessage) -> None:
+    ours = _frame(shown.filename, shown.lineno) if shown.filename in _HANDS else None
     frame = None if ours is None else _without_us(ours)
     if ours is None or frame is None:
-        _theirs(message, category, filename, lineno, file, line)
+        _THEIRS(shown)
         return
     # That it was told from here is forgotten: from the script's place it has not been.
     ours.f_globals.pop("__warningregistry__", None)
-    warnings.onceregistry.pop((str(message), category), None)  # type: ignore[attr-defined]
+    warnings.onceregistry.pop((str(shown.message), shown.category), None)  # type: ignore[attr-defined]
     place = frame.f_globals
     warnings.warn_explicit(
-        message,
-        category,
+        shown.message,
+        shown.category,
         frame.f_code.co_filename,
         frame.f_lineno,
         place.get("__name__"),
@@ -73,8 +63,8 @@ def _is_at(frame: FrameType, filename: str, lineno: int) -> bool:
 
 def _without_us(ours: FrameType) -> FrameType | None:
     """Where it would come from if we were not there: as far above the last of us as `ours` is."""
-    above, frame = 0, sys._getframe(2)
-    found: FrameType | None = frame
+    above = 0
+    found: FrameType | None = sys._getframe(2)
     while found is not None and found.f_code.co_filename not in _HANDS:
         found = found.f_back
     while found is not None and found is not ours:
