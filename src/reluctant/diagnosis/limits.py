@@ -58,6 +58,12 @@ def _limits(run: Run) -> Iterator[str]:
             f"The gradient scaler left out {info.skipped:,} of {info.steps:,} steps, because "
             "gradients overflowed."
         )
+    if info.captured:
+        yield (
+            f"{plural(info.captured, 'step')} {'was' if info.captured == 1 else 'were'} captured "
+            "in a CUDA graph, and what its replays train was not observed: run the script once "
+            "without the graph to have it seen."
+        )
     thinned = [layer for layer in run.layers if layer.stride > 1]
     if thinned:
         yield (

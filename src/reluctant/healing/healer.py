@@ -162,7 +162,7 @@ class Healer:
 
         Where a closure computes the gradients, as Lightning's does, the pass is within the step.
         """
-        if self._over or not self._observer.trains(optimizer):
+        if self._aside(optimizer):
             return None
         try:
             if not self._begun:
@@ -183,6 +183,11 @@ class Healer:
             self._give_up(error)
         return None
 
+    def _aside(self, optimizer: Optimizer) -> bool:
+        """Whether this step is none of ours; what a CUDA graph captures must be the script's."""
+        observer = self._observer
+        return self._over or observer.clock.capturing or not observer.trains(optimizer)
+
     def _within(self, optimizer: Optimizer, closure: Callable[[], Any]) -> Callable[[], Any]:
         @wraps(closure)
         def first() -> Any:
@@ -199,7 +204,7 @@ class Healer:
     @untraced
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """An optimizer has stepped: at steps that all processes know of, they look together."""
-        if self._over or not self._observer.trains(optimizer):
+        if self._aside(optimizer):
             return
         try:
             self._operations.stepped()

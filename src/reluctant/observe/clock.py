@@ -53,13 +53,17 @@ class Watcher(Protocol):
     def scaled(self, scale: Tensor) -> None:
         """The loss is being multiplied by a scaler's factor."""
 
+    def captures(self, begins: bool) -> None:
+        """A CUDA graph is captured from here on, into which nothing of ours may get, or is it."""
+
 
 class Clock:
     """Counts the steps of whatever trains in this process, and tells a watcher of them.
 
-    `steps` counts the leading optimizer's, skipped ones included, `skipped` those alone, and
-    `backwards` the backward passes until the first step of an optimizer. `manual` says that
-    backward passes are the steps. `skips` are called with each optimizer whose step is left out.
+    `steps` counts the leading optimizer's, skipped ones included, `skipped` those alone, `captured`
+    those captured in a CUDA graph, and `backwards` the backward passes until the first step of an
+    optimizer. `manual` says that backward passes are the steps, and `capturing` that a CUDA graph
+    is being captured. `skips` are called with each optimizer whose step is left out.
 
     Args:
         watcher: whom to tell.
@@ -76,8 +80,10 @@ class Clock:
     ) -> None:
         self.steps = 0
         self.skipped = 0
+        self.captured = 0
         self.backwards = 0
         self.manual = False
+        self.capturing = False
         self.wake = 0
         self.skips: list[Callable[[Optimizer], None]] = []
         self._watcher = watcher
@@ -101,6 +107,7 @@ class Clock:
             register_optimizer_step_post_hook(self._after).remove,
             self._count_backwards(),
             self._see_scaling(),
+            self._see_capturing(),
         ]
 
     def stop(self) -> None:
@@ -212,7 +219,7 @@ class Clock:
         def counting(loss: Tensor, *args: Any, **kwargs: Any) -> Any:
             if _is_over(counting):
                 return backward(loss, *args, **kwargs)
-            if self.manual and not self._guard.broken:
+            if self.manual and not self.capturing and not self._guard.broken:
                 with self._guard:
                     self._watcher.stepping(None, False)
             result = backward(loss, *args, **kwargs)
@@ -292,6 +299,45 @@ class Clock:
             self._watcher.skipped(optimizer, leads)
         elif leads:
             self._watcher.passed()
+
+    # -- CUDA graphs -------------------------------------------------------------------------
+
+    def _see_capturing(self) -> Callable[[], None]:
+        """Learn where steps are captured: they are replayed without us, who may not be in them."""
+        graph: Any = torch.cuda.CUDAGraph
+        begin, end = graph.capture_begin, graph.capture_end
+        before = 0
+
+        @untraced_itself
+        @wraps(begin)
+        def beginning(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal before
+            if not _is_over(beginning):
+                before = self.steps
+                self._captures(True)
+            return begin(self_, *args, **kwargs)
+
+        @untraced_itself
+        @wraps(end)
+        def ending(self_: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return end(self_, *args, **kwargs)
+            finally:
+                if not _is_over(ending) and self.capturing:
+                    self.captured += self.steps - before
+                    self._captures(False)
+
+        def restore() -> None:
+            _put_back(graph, "capture_end", ending)
+            _put_back(graph, "capture_begin", beginning)
+
+        graph.capture_begin, graph.capture_end = beginning, ending
+        return restore
+
+    def _captures(self, begins: bool) -> None:
+        with self._guard:
+            self.capturing = begins
+            self._watcher.captures(begins)
 
 
 def _nobody() -> None:

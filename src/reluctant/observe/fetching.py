@@ -1,11 +1,13 @@
 """From what samples have left on the script's device to what is written of them."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from reluctant.observe import feeding, heads
@@ -40,6 +42,20 @@ class Held:
         """Whether to fetch it would be to wait for a device."""
         tensors = [*self.glimpse.losses, *(rows.gradient for rows in self.found)]
         return self.glimpse.on_device or not all(tensor.is_cpu for tensor in tensors)
+
+
+@contextmanager
+def waiting_allowed() -> Iterator[None]:
+    """In the body a device may be waited for: a script that forbids it looks for its own waits."""
+    mode = torch.cuda.get_sync_debug_mode() if torch.cuda.is_initialized() else 0
+    if not mode:
+        yield
+        return
+    torch.cuda.set_sync_debug_mode(0)
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
 
 
 def observations(waiting: Sequence[Held]) -> list[Observation]:

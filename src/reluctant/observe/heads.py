@@ -126,7 +126,7 @@ class Heads:
             self.settle()
 
 
-_UNREAD = torch.empty(0)
+_UNREAD = torch.empty(0, device="cpu")
 
 
 def rows(given: Mapping[int, Given]) -> tuple[HeadRow, ...]:
@@ -249,7 +249,9 @@ def _constant(name: str, output: Tensor, target: Tensor, classes: _Classes | Non
     if name == "mse_loss":
         return _mean(target.var(1))
     if name == "l1_loss":
-        return _mean((target - target.median(1, keepdim=True).values).abs())
+        # Sorted, since torch.median has no deterministic way on CUDA, which a script may demand.
+        middle = target.sort(1).values[:, (target.shape[1] - 1) // 2].unsqueeze(1)
+        return _mean((target - middle).abs())
     return None
 
 

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from reluctant.calls import know_ours
 from reluctant.observe import eager
 from reluctant.observe.clock import Clock
-from reluctant.observe.fetching import Held, observations
+from reluctant.observe.fetching import Held, observations, waiting_allowed
 from reluctant.observe.guard import Guard
 from reluctant.observe.imports import after_import
 from reluctant.observe.layers import Layers, RowProbe, Rows, rate
@@ -103,6 +103,7 @@ class Observer:
         self._waiting: list[Held] = []
         self._written = began  # when something last was
         self._on_device = False
+        self._interrupted = False  # by the capture of a CUDA graph
         # Held by one thread at a time; a signal handler that trains may come by it twice.
         self._writing = RLock()
         self._over = False
@@ -146,7 +147,8 @@ class Observer:
                 self.flush()
                 if not self.guard.broken:
                     # Of several processes that train the same, one says what they ended with.
-                    self._writer.end(self._mode.ending(weights=self._rank == 0))
+                    with waiting_allowed():
+                        self._writer.end(self._mode.ending(weights=self._rank == 0))
             finally:
                 self._over = True
                 self._writer.close()
@@ -283,6 +285,8 @@ class Observer:
         if self.guard.broken:
             self._stop()
             return
+        if self.clock.capturing:
+            return
         try:  # Not `with`, which costs more where nothing happens.
             now, steps = perf_counter(), self.clock.steps
             took = (now - self._stepped) / max(1, steps - self._counted)
@@ -302,6 +306,15 @@ class Observer:
     def scaled(self, scale: Tensor) -> None:
         """Remember the factor in this sample's loss and gradients."""
         self._scale = scale.detach().clone()
+
+    def captures(self, begins: bool) -> None:
+        """Look away from what is captured, and go on with the sample after it."""
+        if begins:
+            self._interrupted = self.watching
+            if self.watching:
+                self._end()
+        elif self._interrupted:
+            self._begin()
 
     # -- the end of a sample -----------------------------------------------------------------
 
@@ -382,8 +395,9 @@ class Observer:
                 return
             began = perf_counter()
             waiting, self._waiting = self._waiting, []
-            self._mode.settle()
-            seen = observations(waiting)
+            with waiting_allowed():
+                self._mode.settle()
+                seen = observations(waiting)
             self._writer.write(*seen)
             self._written = perf_counter()
             self._schedule.spent += self._written - began

@@ -271,6 +271,7 @@ class Session:
             steps=observer.clock.steps if observer is not None else None,
             observed="all" if self._activations else "parameters",
             skipped=observer.clock.skipped if observer is not None else None,
+            captured=observer.clock.captured if observer is not None else None,
             backwards=observer.clock.backwards if observer is not None else None,
             observing_seconds=observer.seconds if observer is not None else None,
             memory=memory.peak(),

@@ -36,6 +36,7 @@ class RunInfo:
     exit_code: int | None = None
     steps: int | None = None
     skipped: int | None = None  # steps that a gradient scaler left out
+    captured: int | None = None  # steps captured in a CUDA graph
     backwards: int | None = None  # counted only until the first optimizer step
     observing_seconds: float | None = None
     # The most that it took, in bytes: of the device where that is one of CUDA's, or of the process.
