@@ -60,7 +60,9 @@ BY_DEFAULT = {"prelu": 0, "elu": 1 << 20, "selu": 1 << 20, "celu": 1 << 20, "lea
 
 @pytest.mark.parametrize("name", BY_DEFAULT)
 def test_by_default_the_output_alone_where_that_is_free(name: str) -> None:
-    assert kept(name, None, max(ROWS, BY_DEFAULT[name] // WIDTH)) == 4
+    # Whether slopes are above zero is known of those in the processor's memory alone.
+    unknown = name == "prelu" and torch.get_default_device().type != "cpu"
+    assert kept(name, None, max(ROWS, BY_DEFAULT[name] // WIDTH)) == (8 if unknown else 4)
     if BY_DEFAULT[name]:
         assert kept(name, None, BY_DEFAULT[name] // WIDTH - 1) == 8
 

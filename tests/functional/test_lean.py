@@ -39,4 +39,4 @@ def test_a_drawn_slope_is_the_same_in_both_passes_and_follows_the_seed() -> None
     below = slope[z < 0]
     assert below.min() >= 1 / 8
     assert below.max() <= 1 / 3
-    assert below.mean() == pytest.approx((1 / 8 + 1 / 3) / 2, abs=0.01)
+    assert float(below.mean()) == pytest.approx((1 / 8 + 1 / 3) / 2, abs=0.01)

@@ -1,7 +1,7 @@
 """Twins made of torch's own kernels: the algebra that eager PyTorch leaves undone.
 
-What is not here is delegated: torch's own function is at the limit already (ReLU, SiLU, GELU,
-Hardswish), and its autograd keeps no more than ours could exactly.
+What is not here is delegated: torch's own function is at the limit already (ReLU, SiLU, GELU), and
+its autograd keeps no more than ours could exactly.
 """
 
 from math import isfinite
@@ -11,6 +11,7 @@ from torch import Tensor, celu, relu, selu, sigmoid, sigmoid_, tanh
 from torch.nn.functional import (
     elu,
     hardsigmoid,
+    hardswish,
     hardtanh,
     leaky_relu,
     logsigmoid,
@@ -18,7 +19,7 @@ from torch.nn.functional import (
     softplus,
 )
 
-from reluctant.activations import gated
+from reluctant.activations import bounded, gated
 from reluctant.activations.exponential import ALPHA, SCALE
 from reluctant.activations.kernels.kernel import Kernel
 from reluctant.activations.kernels.tiles import in_tiles
@@ -135,10 +136,12 @@ def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
     if torch.is_grad_enabled():
         return gradient * gated.gelu_tanh.derivative(z)
     back = _aten.gelu_backward(gradient, z, approximate="tanh")
+    # torch's gradient is NaN where the cube overflows, far beyond where the gate is shut or open to
+    # the last digit. On a device, which is not to be waited for, it computes halves and float32 so
+    # that they do not overflow.
+    elsewhere = not z.is_cpu and z.dtype == torch.float64
     transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    if transformed or (z.is_cpu and not isfinite(back.sum())):
-        # torch's gradient is NaN where the cube overflows, far beyond where the gate is shut or
-        # open to the last digit.
+    if elsewhere or transformed or (z.is_cpu and not isfinite(back.sum())):
         return _aten.gelu_backward(gradient, z.clamp(-_FAR, _FAR), approximate="tanh")
     return back
 
@@ -147,11 +150,30 @@ def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
 _FAR = 440.0
 
 
+def _by_sixths(z: Tensor) -> bool:
+    """Whether torch's own would be wrong: on devices it knows 1/6 to float32's digits only."""
+    return z.dtype == torch.float64 and not z.is_cpu
+
+
+def _hardsigmoid(z: Tensor) -> Tensor:
+    return bounded.hardsigmoid.compute(z) if _by_sixths(z) else hardsigmoid(z)
+
+
 def _hardsigmoid_back(gradient: Tensor, z: Tensor) -> Tensor:
-    # torch's own knows 1/6 to float32's digits only, and cannot be differentiated again.
+    # On the CPU too torch's own knows no more of 1/6, nor can it be differentiated again.
     if z.dtype == torch.float64 or torch.is_grad_enabled():
         return _aten.hardtanh_backward(gradient, z, -3.0, 3.0) / 6
     return _aten.hardsigmoid_backward(gradient, z)
+
+
+def _hardswish(z: Tensor) -> Tensor:
+    return gated.hardswish.compute(z) if _by_sixths(z) else hardswish(z)
+
+
+def _hardswish_back(gradient: Tensor, z: Tensor) -> Tensor:
+    if _by_sixths(z) or torch.is_grad_enabled():
+        return gradient * gated.hardswish.derivative(z)
+    return _aten.hardswish_backward(gradient, z)
 
 
 def _hardtanh_back(gradient: Tensor, y: Tensor, min_val: float, max_val: float) -> Tensor:
@@ -197,7 +219,8 @@ KERNELS: dict[str, Kernel] = {
     "penalized_tanh": Kernel(_penalized_tanh, _penalized_tanh_back),
     # At any size: beyond 1e19 the gradients of torch's own are NaN.
     "gelu_tanh": Kernel(_gelu_tanh, _gelu_tanh_back, keeps="input", free=0),
-    "hardsigmoid": Kernel(hardsigmoid, _hardsigmoid_back, keeps="input", free=None, exact=True),
+    "hardsigmoid": Kernel(_hardsigmoid, _hardsigmoid_back, keeps="input", free=None, exact=True),
+    "hardswish": Kernel(_hardswish, _hardswish_back, keeps="input", free=None, exact=True),
     "mish": Kernel(_mish, _mish_back, keeps="input"),
     "softsign": Kernel(_softsign, _softsign_back, keeps="input"),
     "quick_gelu": Kernel(_quick_gelu, _quick_gelu_back, keeps="input", free=0, narrow=False),
