@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 from reluctant.activations import CATALOGUE
@@ -26,6 +27,19 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--device cuda` has the tests of the matrix, of functions and of healing train there."""
+    parser.addoption("--device", default="cpu", help="where tests train that can do it elsewhere")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have tensors made there, in this process and in the scripts that it starts."""
+    device = config.getoption("--device")
+    if device != "cpu":
+        os.environ[forking.DEVICE] = device
+        torch.set_default_device(device)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ class Call(NamedTuple):
     @property
     def keeps_zero(self) -> bool:
         """Whether it gives zero for zero."""
-        zero = torch.zeros(1, dtype=torch.float64)
+        zero = torch.zeros(1, dtype=torch.float64, device="cpu")
         return not bool(self.activation(zero, **self.parameters).any())
 
 

@@ -12,17 +12,18 @@ from reluctant import load
 SCRIPT = (
     NET
     + """
+DEVICE = torch.get_default_device().type
 optimizer = torch.optim.SGD(
     model.parameters(), lr=0.01, momentum=0.9, fused="fused" in sys.argv
 )
-scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16, growth_interval=1)
+scaler = torch.amp.GradScaler(DEVICE, init_scale=2.0**16, growth_interval=1)
 model[4].weight.register_hook(lambda gradient: gradient * (float("inf") if step % 2 else 1))
 for step in range(240):
 """
     + DATA
     + """
     optimizer.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEVICE, torch.bfloat16):
         loss = (model(x).float() - y).square().mean()
     scaler.scale(loss).backward()
     if "unscaled" in sys.argv:

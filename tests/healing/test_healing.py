@@ -91,6 +91,24 @@ def test_what_is_sick_is_healed(case: str) -> None:
         assert diagnose(healed.run).verdict != "error"
 
 
+@pytest.mark.parametrize(
+    "remedy", ["rescale", "revive", "leak", "leak-learnt", "roll-back", "speed-up"]
+)
+def test_the_default_device_may_be_another(remedy: str) -> None:
+    """What we make of our own accord must lie where the script's tensors do."""
+    makes = {case[2]: case[:2] for case in RATES.values()}
+    build, make = makes.get(remedy, (born_dead, sgd))
+    usual = train(build(0), make, heal=(remedy,), every=1)
+    model = build(0)
+    with torch.device("meta"):
+        other = train(model, make, heal=(remedy,), every=1)
+    assert other.run is not None
+    assert other.run.info.failure is None
+    assert usual.remedies
+    assert other.remedies == usual.remedies
+    check_same(other.model, usual.model)
+
+
 def test_units_that_are_all_alike_are_told_apart_though_the_loss_falls() -> None:
     """It falls to what a constant answer costs, which one unit is enough for."""
 

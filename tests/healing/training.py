@@ -85,7 +85,7 @@ def train(
         remedies = None if heal is True else heal
         watching = reluctant.heal(model, trained.optimizer, remedies=remedies, **options)
     for _ in range(steps):
-        batch = torch.randint(len(images), (64,))
+        batch = torch.randint(len(images), (64,), device=images.device)
         trained.batches.append(batch)
 
         def closure(batch: Tensor = batch) -> Tensor:

@@ -1,7 +1,8 @@
 """Scripts as people write them, each with something in it that an observer can stumble over.
 
 Every one trains on scikit-learn's handwritten digits, and leaves its weights in `weights.pt` and
-the state of the random numbers in its output. `sites` is what is to be seen: the name of each
+the state of the random numbers in its output. Where torch's default device is another, it trains
+there. `sites` is what is to be seen: the name of each
 site, and the layer that feeds it.
 """
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from sklearn.datasets import load_digits
+DEVICE = torch.get_default_device().type
 torch.manual_seed(0)
 digits = load_digits()
 X = torch.tensor(digits.data, dtype=torch.float32) / 16
@@ -57,7 +59,7 @@ model = net()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 for x, y in batches(12):
     optimizer.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEVICE, torch.bfloat16):
         loss = F.cross_entropy(model(x), y)
     loss.backward()
     optimizer.step()
@@ -67,10 +69,10 @@ finish(model)
     "scaler": Script("""
 model = net()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-scaler = torch.amp.GradScaler("cpu", init_scale=2.0**19, growth_interval=3)
+scaler = torch.amp.GradScaler(DEVICE, init_scale=2.0**19, growth_interval=3)
 for x, y in batches(12):
     optimizer.zero_grad()
-    with torch.autocast("cpu", torch.float16):
+    with torch.autocast(DEVICE, torch.float16):
         loss = F.cross_entropy(model(x), y)
     scaler.scale(loss).backward()
     scaler.unscale_(optimizer)
@@ -83,10 +85,10 @@ finish(model)
     "fused scaler": Script("""
 model = net()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-scaler = torch.amp.GradScaler("cpu", init_scale=2.0**19, growth_interval=3)
+scaler = torch.amp.GradScaler(DEVICE, init_scale=2.0**19, growth_interval=3)
 for x, y in batches(12):
     optimizer.zero_grad()
-    with torch.autocast("cpu", torch.float16):
+    with torch.autocast(DEVICE, torch.float16):
         loss = F.cross_entropy(model(x), y)
     scaler.scale(loss).backward()
     scaler.step(optimizer)
@@ -426,7 +428,7 @@ finish(model)
     "on no device at first": Script("""
 with torch.device("meta"):
     model = net()
-model = model.to_empty(device="cpu")
+model = model.to_empty(device=DEVICE)
 for part in model:
     if hasattr(part, "reset_parameters"):
         part.reset_parameters()
@@ -437,6 +439,20 @@ for x, y in batches(12):
     loss.backward()
     optimizer.step()
     print(loss.item())
+finish(model)
+"""),
+    "another default device": Script("""
+model = net()
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+drawn = list(batches(12))
+torch.set_default_device("meta")
+for x, y in drawn:
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(x), y)
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+torch.set_default_device(DEVICE)
 finish(model)
 """),
     "a function of its own": Script("""

@@ -24,6 +24,8 @@ from typing import IO, NoReturn, cast
 
 from tests.commands import ROOT, Done
 
+# Names in the environment the device on which scripts train.
+DEVICE = "RELUCTANT_TESTS_DEVICE"
 # No script takes so many seconds unless something is broken.
 PATIENCE = 300.0
 # What scripts import, an optimizer with its first step, and we for the verdict.
@@ -123,6 +125,10 @@ def begin(folder: Path, command: list[str], said: Path) -> NoReturn:
     sys.stdin.close()
     tempfile.tempdir = None  # the environment may name another
     faulthandler.register(signal.SIGUSR2, file=2)
+    if DEVICE in os.environ:
+        import torch
+
+        torch.set_default_device(os.environ[DEVICE])
     code = 0
     try:
         if command[0] == "python":

@@ -99,7 +99,7 @@ class Activation:
         """
         if self.flat is not None:
             return self.flat(**self.values(**parameters))
-        grid = torch.linspace(-_REACH, _REACH, 12_801, dtype=torch.float64)
+        grid = torch.linspace(-_REACH, _REACH, 12_801, dtype=torch.float64, device="cpu")
         slope = self.derivative(grid, **self.values(**parameters))
         (steep,) = torch.nonzero(slope.abs() >= NEARLY_ZERO, as_tuple=True)
         if len(steep) == 0:
@@ -131,7 +131,7 @@ class Activation:
             z = _doubles([kinks[0] - 1, *kinks, kinks[-1] + 1])
         else:
             far = [_STAIRS_END * _STAIR**step for step in range(_STAIRS_BEYOND)]
-            near = torch.linspace(-_STAIRS_END, _STAIRS_END, 321).tolist()
+            near = torch.linspace(-_STAIRS_END, _STAIRS_END, 321, device="cpu").tolist()
             z = _doubles(sorted({*near, *far, *(-at for at in far), *kinks, *beside}))
         y = self.compute(z, **values)
         if not y.isfinite().all() or (y.diff() < -1e-12).any():
@@ -144,18 +144,18 @@ class Activation:
 
     def curve(self, **parameters: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Inputs from -6 to 6 and the outputs there, for a plot."""
-        grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
+        grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64, device="cpu")
         return tuple(grid.tolist()), tuple(self(grid, **parameters).tolist())
 
     def slope_curve(self, **parameters: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Inputs from -6 to 6 and the derivatives there, for a plot."""
-        grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
+        grid = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64, device="cpu")
         slope = self.derivative(grid, **self.values(**parameters))
         return tuple(grid.tolist()), tuple(slope.tolist())
 
 
 def _doubles(values: Sequence[float]) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
+    return torch.tensor(values, dtype=torch.float64, device="cpu")
 
 
 @dataclass(frozen=True, eq=False)

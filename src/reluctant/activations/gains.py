@@ -101,14 +101,14 @@ _SMALLEST = 1e-3
 
 def is_mirrored_line(activation: Activation, **parameters: float) -> bool:
     """Whether f(z) - f(-z) is a straight rising line, so that mirrored pairs pass all through."""
-    at = torch.linspace(0.01, 6, 600, dtype=torch.float64)
+    at = torch.linspace(0.01, 6, 600, dtype=torch.float64, device="cpu")
     ratio = (activation(at, **parameters) - activation(-at, **parameters)) / at
     return bool(ratio[0] > 0) and bool(((ratio / ratio[0] - 1).abs() < 1e-6).all())
 
 
 def is_odd(activation: Activation, **parameters: float) -> bool:
     """Whether f(-z) = -f(z): what passes is centred already."""
-    at = torch.linspace(0.01, 6, 600, dtype=torch.float64)
+    at = torch.linspace(0.01, 6, 600, dtype=torch.float64, device="cpu")
     both = activation(at, **parameters) + activation(-at, **parameters)
     return bool((both.abs() < 1e-9).all())
 

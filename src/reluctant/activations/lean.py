@@ -120,7 +120,7 @@ def _code(y: Tensor, right: Tensor) -> Tensor:
 @lru_cache
 def _minimum(activation: Activation) -> tuple[float, float]:
     """Where the function is lowest, and its value there."""
-    grid = torch.linspace(-32, 32, 100_001, dtype=torch.float64)
+    grid = torch.linspace(-32, 32, 100_001, dtype=torch.float64, device="cpu")
     lowest = int(activation(grid).argmin())
     low, high = grid[lowest - 1 : lowest], grid[lowest + 1 : lowest + 2]
     for _ in range(60):
@@ -135,14 +135,14 @@ def _by_root(activation: Activation, device: torch.device) -> tuple[float, float
     where, lowest = _minimum(activation)
     z = torch.cat(
         [
-            torch.linspace(_LEFT, where, 1 << 20, dtype=torch.float64),
-            torch.linspace(where, _RIGHT, 1 << 20, dtype=torch.float64)[1:],
+            torch.linspace(_LEFT, where, 1 << 20, dtype=torch.float64, device="cpu"),
+            torch.linspace(where, _RIGHT, 1 << 20, dtype=torch.float64, device="cpu")[1:],
         ]
     )
     root = (activation(z) - lowest).clamp(min=0).sqrt()
     root = torch.where(z < where, -root, root).cummax(0).values
     start, end = float(root[0]), float(root[-1])
-    wanted = torch.linspace(start, end, _ENTRIES, dtype=torch.float64)
+    wanted = torch.linspace(start, end, _ENTRIES, dtype=torch.float64, device="cpu")
     above = torch.searchsorted(root, wanted).clamp(1, len(root) - 1)
     left, right = root[above - 1], root[above]
     share = ((wanted - left) / (right - left).clamp(min=1e-300)).clamp(0, 1)
@@ -156,7 +156,7 @@ def _by_code(
     activation: Activation, native: Any, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
     """The derivative for each of the 2 ^ 17 outputs and sides there are."""
-    z = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(dtype)
+    z = torch.arange(1 << 16, dtype=torch.int32, device="cpu").to(torch.int16).view(dtype)
     z = z[z.isfinite()]
     y, right = native(z), z >= _minimum(activation)[0]
     slope = activation.derivative(z.double()).numpy()
@@ -168,9 +168,9 @@ def _by_code(
         np.minimum.at(low, at, slope[here])
         np.maximum.at(high, at, slope[here])
         # Vectors and single numbers may differ in the last bit: outputs in between can come too.
-        every = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(dtype)
+        every = torch.arange(1 << 16, dtype=torch.int32, device="cpu").to(torch.int16).view(dtype)
         every = every[every.isfinite()]
-        index = _code(every, torch.full(every.shape, side)).numpy()
+        index = _code(every, torch.full(every.shape, side, device="cpu")).numpy()
         table[index] = np.interp(every.double().numpy(), outputs, (low + high) / 2)
     return torch.from_numpy(table).to(dtype).to(device)
 

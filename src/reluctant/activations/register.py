@@ -14,8 +14,8 @@ from reluctant.errors import WrongArgument
 from reluctant.extras import needed
 
 # Where a new function is tried: it must be a number there, and so must its derivative.
-_GRID = torch.arange(-6_400, 6_401, dtype=torch.float64) / 200
-_FAR = torch.tensor([-1e4, -1e2, 1e2, 1e4], dtype=torch.float64)
+_GRID = torch.arange(-6_400, 6_401, dtype=torch.float64, device="cpu") / 200
+_FAR = torch.tensor([-1e4, -1e2, 1e2, 1e4], dtype=torch.float64, device="cpu")
 
 
 def register(
@@ -137,7 +137,9 @@ def _from_formula(text: str, names: tuple[str, ...]) -> tuple[str, str, Any, Any
         inner = sympy.lambdify(symbols, expression, modules=known, printer=printer)
 
         def compute(z: Tensor, **values: float) -> Tensor:
-            found = inner(z, *(torch.as_tensor(values[n], dtype=z.dtype) for n in names))
+            found = inner(
+                z, *(torch.as_tensor(values[n], dtype=z.dtype, device=z.device) for n in names)
+            )
             return torch.as_tensor(found, dtype=z.dtype, device=z.device).expand_as(z)
 
         return compute

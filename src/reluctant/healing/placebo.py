@@ -153,7 +153,7 @@ class Placebo:
         count = min(at.units or 0, len(living) // 2)
         if not count:
             raise Refused("Too few units of the layer live.")
-        order = torch.randperm(len(living), generator=self._generator)[:count]
+        order = torch.randperm(len(living), generator=self._generator, device="cpu")[:count]
         chosen = living[order.to(living.device)]
         plan = revive.anew(wiring, chosen, self._generator, revive.usual(rates))
         revive.apply(plan, self._operations.trained_by)
@@ -164,7 +164,7 @@ class Placebo:
         with torch.no_grad():
             for parameter, made in self._made.values():
                 for dim in range(2 if made.dim() >= 2 else 0):
-                    order = torch.randperm(made.shape[dim], generator=self._generator)
+                    order = torch.randperm(made.shape[dim], generator=self._generator, device="cpu")
                     made = made.index_select(dim, order.to(made.device))
                 parameter.detach().copy_(made)
                 for optimizer in self._operations.trained_by(parameter):

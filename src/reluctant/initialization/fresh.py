@@ -13,7 +13,9 @@ def orthogonal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
     Saxe, McClelland and Ganguli 2014, arXiv 1312.6120.
     """
     long, short = max(rows, columns), min(rows, columns)
-    normal = torch.randn(long, short, generator=generator, dtype=torch.float64)
+    normal = torch.randn(
+        long, short, generator=generator, dtype=torch.float64, device=generator.device
+    )
     if short > MOST_ORTHOGONAL:
         basis = normal / long**0.5
     else:

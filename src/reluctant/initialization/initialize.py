@@ -144,7 +144,7 @@ def _fit(
     """Layer by layer on a batch."""
     wanted = {id(layer.weight) for layer in able}
     rectified = {id(at.weight) for at in able if _is_rectified(at)}
-    seed, other = torch.randint(2**62, (2,), generator=generator).tolist()
+    seed, other = torch.randint(2**62, (2,), generator=generator, device=generator.device).tolist()
     restart = Restart(lambda at: id(at) in wanted, lambda at: id(at) in rectified, seed)
     args, kwargs = copied(inputs)
     # What the pass draws itself, as dropout does, is part of what layers are fitted to.

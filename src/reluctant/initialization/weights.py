@@ -17,7 +17,9 @@ def set_weights(layer: Layer, choice: Choice, generator: torch.Generator) -> Non
     weight = stored.transpose(0, 1) if layer.turned else stored
     units, inputs = weight.shape[:2]
     if choice.kind == "normal":
-        made = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        made = torch.randn(
+            weight.shape, generator=generator, dtype=torch.float64, device=generator.device
+        )
         made = made * (choice.gain / sqrt(choice.fan))
     else:
         made = choice.gain * _matrix(layer, choice, units, inputs, generator).reshape(weight.shape)
@@ -41,7 +43,7 @@ def _matrix(
     if taps > 1 and layer.stride == 1 and rows <= read:
         # The middle alone (Xiao et al. 2018, arXiv 1806.05393): it keeps the size of
         # every input, and not only on average.
-        made = torch.zeros(units, inputs, taps, dtype=torch.float64)
+        made = torch.zeros(units, inputs, taps, dtype=torch.float64, device="cpu")
         one = fresh(units, inputs, 1, generator, pairs=choice.pairs, paired=choice.paired)
         made[:, :, _middle(layer.weight.shape[2:])] = one[:, :, 0]
     else:

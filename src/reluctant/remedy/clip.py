@@ -31,6 +31,6 @@ class Clip:
         if self._norms and norm > FACTOR * median(self._norms):
             # It counts as large as it is: if all are so from now on, that is usual soon.
             torch.nn.utils.clip_grads_with_norm_(
-                held, FACTOR * median(self._norms), torch.tensor(norm)
+                held, FACTOR * median(self._norms), torch.tensor(norm, device="cpu")
             )
         self._norms.append(norm)

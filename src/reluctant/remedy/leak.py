@@ -113,7 +113,7 @@ def plan(
         if beside is None or not trained_by:
             raise Refused("No optimizer is known to train the layer in front.")
         _check_late(trained_by)
-        slope = nn.Parameter(torch.full((1,), SLOPE).to(beside.device, beside.dtype))
+        slope = nn.Parameter(torch.full((1,), SLOPE, dtype=beside.dtype, device=beside.device))
     if type(spot.module) in _MODULES:
         made = _replaced(spot, others, slope)
     else:

@@ -221,7 +221,11 @@ def _unread(reader: Reader, units: Tensor) -> Writes:
     if not len(columns):
         return []
     weight = product.units_first()
-    zeros = torch.zeros(len(columns), weight.shape[0], *weight.shape[2:]).to(weight)
+    zeros = torch.zeros(
+        (len(columns), weight.shape[0], *weight.shape[2:]),
+        dtype=weight.dtype,
+        device=weight.device,
+    )
     writes: Writes = [(product.leaf, 1 - product.units_axis, columns, zeros)]
     if reader.shift is not None:
         if product.bias is None or weight.dim() > 2:

@@ -227,7 +227,7 @@ class Survey(TorchFunctionMode):
         if not (product.is_plain and product.is_stored):
             wiring.obstacle = "a layer of an unusual kind"
         axis = product.axis % result.dim()
-        units = torch.arange(result.shape[axis])
+        units = torch.arange(result.shape[axis], device="cpu")
         self._add(result, Trace(wiring, axis, units))
 
     # -- calls that move channels --------------------------------------------------------------
@@ -246,7 +246,7 @@ class Survey(TorchFunctionMode):
             own = [at for at in self._of(value) if at.wiring is trace.wiring]
             if not own:
                 carries = value.is_floating_point()
-                return torch.zeros(value.shape) if carries else value.detach().cpu()
+                return torch.zeros(value.shape, device="cpu") if carries else value.detach().cpu()
             shape = [1] * value.dim()
             shape[own[0].axis] = len(own[0].units)
             return dyes(own[0].units).reshape(shape).expand(value.shape).clone()
@@ -372,7 +372,7 @@ class Survey(TorchFunctionMode):
             isinstance(weight, Tensor) and isinstance(bias, Tensor) and weight.shape == (units,)
         ) or not (
             trace.axis == (1 if alone else result.dim() - 1)
-            and torch.equal(trace.units, torch.arange(units))
+            and torch.equal(trace.units, torch.arange(units, device="cpu"))
         ):
             wiring.obstacle = wiring.obstacle or "a normalisation without a shift of each unit"
             return
@@ -391,7 +391,7 @@ class Survey(TorchFunctionMode):
 def _bias(args: tuple[Any, ...], trace: Trace, result: Tensor) -> Tensor | None:
     """What is added, if it is a parameter with one number for each unit."""
     axis = trace.axis - result.dim()
-    if not torch.equal(trace.units, torch.arange(len(trace.units))):
+    if not torch.equal(trace.units, torch.arange(len(trace.units), device="cpu")):
         return None
     for at in args:
         trained = isinstance(at, Tensor) and at.is_leaf and at.requires_grad
