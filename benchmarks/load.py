@@ -1,6 +1,6 @@
 """One training of a chosen kind, as people write it, with the monitor that they might add to it.
 
-    python -m benchmarks.load KIND STEPS [--monitor wandb|tensorboard]
+    python -m benchmarks.load KIND STEPS [--monitor wandb|tensorboard] [--device cuda]
 
 The script that benchmarks/overhead.py times: it knows nothing of *reluctant*. With a monitor it
 does what the monitor's documentation says: `wandb.watch(model, log="all")` as it stands (every
@@ -141,7 +141,10 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("steps", type=int)
     parser.add_argument("--monitor", choices=["wandb", "tensorboard"])
+    parser.add_argument("--device", help="train there, with all tensors")
     args = parser.parse_args()
+    if args.device:
+        torch.set_default_device(args.device)
     torch.manual_seed(0)
     torch.set_num_threads(1)
     build, size = KINDS[args.kind]

@@ -1,12 +1,14 @@
 """What watching costs: a training with and without a monitor, side by side.
 
     python -m benchmarks.overhead [--loads NAME ...] [--ways NAME ...] [--pairs N]
+                                  [--device cuda] [--steps N]
 
 Loads are the examples, and those of benchmarks/load.py; ways are `reluctant` (as it stands),
 `every` (`--every 1`), and, for the latter loads, the monitors `wandb` and `tensorboard`. The two
 runs of a pair go at the same time, each on a processor of its own with one thread, and change
 places from pair to pair: whatever slows the machine slows both. Where one run takes both
-processors (`ddp`) they go one after the other, in alternating order. Printed is the mean of the
+processors (`ddp`), or the device that it trains on, they go one after the other, in alternating
+order. Printed is the mean of the
 pairs' ratios with its 95 % interval (Student's, on logarithms) for wall time and for processor
 time; then, of *reluctant*, what observation says of itself: its share of the run, and the price of
 one sampled step in plain steps. Results go to a file as they come, and a call that was interrupted
@@ -52,12 +54,14 @@ WAYS = ("reluctant", "every", "wandb", "tensorboard")
 EVERY_SHARE = 4
 
 
-def command(load: str, way: str, record: Path, steps: int) -> list[str]:
+def command(load: str, way: str, record: Path, steps: int, device: str | None) -> list[str]:
     """What runs a load in one way."""
     if load in EXAMPLES:
         what = [str(ROOT / "examples" / f"{load}.py"), *EXAMPLES[load]]
     else:
         what = ["-m", "benchmarks.load", load, str(steps)]
+        if device is not None:
+            what += ["--device", device]
         if way in ("wandb", "tensorboard"):
             what += ["--monitor", way]
     watched = {"reluctant": [], "every": ["--every", "1"]}
@@ -97,14 +101,14 @@ def finish(runs: dict[str, subprocess.Popen[bytes]]) -> dict[str, tuple[float, f
     return times
 
 
-def pair(load: str, way: str, turn: int, steps: int) -> dict[str, Any]:
+def pair(load: str, way: str, turn: int, steps: int, device: str | None) -> dict[str, Any]:
     """One plain run and one in another way."""
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "run"
         order = sorted(("plain", way), reverse=turn % 2 == 1)
-        commands = {name: command(load, name, record, steps) for name in order}
+        commands = {name: command(load, name, record, steps, device) for name in order}
         times: dict[str, tuple[float, float]] = {}
-        if load == "ddp":
+        if load == "ddp" or device is not None:
             for name in order:
                 times |= finish({name: start(commands[name], "0,1")})
         else:
@@ -157,6 +161,8 @@ def main() -> None:
     parser.add_argument("--loads", nargs="+", choices=[*EXAMPLES, *LOADS], default=list(EXAMPLES))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["reluctant"])
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--device", help="train the latter loads there")
+    parser.add_argument("--steps", type=int, help="so many, and not as many as take a minute")
     parser.add_argument("--results", type=Path, default=ROOT / ".reluctant" / "overhead.jsonl")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -171,8 +177,9 @@ def main() -> None:
     for turn in range(args.pairs):
         for load, way in wanted:
             if sum((at["load"], at["way"]) == (load, way) for at in done) <= turn:
-                steps = LOADS.get(load, 0) // (EVERY_SHARE if way == "every" else 1)
-                done.append(pair(load, way, turn, steps))
+                steps = args.steps or LOADS.get(load, 0)
+                steps //= EVERY_SHARE if way == "every" else 1
+                done.append(pair(load, way, turn, steps, args.device))
                 with args.results.open("a") as file:
                     file.write(json.dumps(done[-1]) + "\n")
     print("| load | way | n | plain | wall | processor | own | steps sampled | price | record |")
