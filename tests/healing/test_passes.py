@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from tests.healing.scripts import DATA, NET
+from tests.healing.training import modes
 from tests.matrix.zygote import Zygote
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
-from torch.overrides import _len_torch_function_stack  # type: ignore[attr-defined]
 
 from reluctant import load
 from reluctant.healing.agreement import Agreement
@@ -154,12 +154,12 @@ def test_a_step_that_is_left_out_ends_a_pass_and_not_what_it_is_for() -> None:
     do = Operations(Stub(model, optimizer), 0, Agreement())  # type: ignore[arg-type]
     do.rescale(None, 0, lambda: told.append("begun"), lambda: told.append("done"))  # type: ignore[arg-type]
     before = layer.weight.detach().clone()
-    assert (_len_torch_function_stack(), eager._looking) == (1, 1)
+    assert (modes(), eager._looking) == (1, 1)
     model(torch.randn(8, 4)).square().mean().backward()
     fresh = layer.weight.detach().clone()
     assert not torch.equal(fresh, before)
     do.skipped(optimizer)
-    assert (_len_torch_function_stack(), eager._looking) == (0, 0)
+    assert (modes(), eager._looking) == (0, 0)
     model(torch.randn(8, 4)).square().mean().backward()
     assert torch.equal(layer.weight, fresh)
     assert (do.busy, told) == (True, ["begun"])
@@ -184,4 +184,4 @@ def test_without_a_rectifier_a_network_is_read_in_one_pass_and_begins_anew_in_th
         do.stepped()
     assert changed == [False, True]
     assert (do.busy, told) == (False, ["begun", "done"])
-    assert (_len_torch_function_stack(), eager._looking) == (0, 0)
+    assert (modes(), eager._looking) == (0, 0)

@@ -24,6 +24,12 @@ def digits() -> tuple[Tensor, Tensor]:
     return (images - images.mean()) / images.std(), torch.tensor(found.target)
 
 
+def modes() -> int:
+    """How many of torch's function modes are on, besides that of a default device."""
+    others = torch.get_default_device().type != "cpu"
+    return int(torch._C._len_torch_function_stack()) - others
+
+
 def sound(seed: int = 0, depth: int = 3) -> nn.Sequential:
     """A plain network as He would have it."""
     torch.manual_seed(seed)

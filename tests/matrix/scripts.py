@@ -443,7 +443,7 @@ finish(model)
 """),
     "another default device": Script("""
 model = net()
-optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 drawn = list(batches(12))
 torch.set_default_device("meta")
 for x, y in drawn:
