@@ -208,6 +208,19 @@ for x, y in batches(12):
     print(loss.item())
 finish(model)
 """),
+    "by hand on a default device": Script("""
+torch.set_default_device(DEVICE)
+model = net()
+for x, y in batches(12):
+    loss = F.cross_entropy(model(x), y)
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight -= 0.1 * weight.grad
+    print(loss.item())
+finish(model)
+"""),
     "evaluation in between": Script(
         """
 model = net()

@@ -213,16 +213,23 @@ class Clock:
     def _count_backwards(self) -> Callable[[], None]:
         """Count backward passes until an optimizer steps; where none does, they are the steps."""
         backward = Tensor.backward
+        # Losses that go backward at this moment, by their ids: a mode of the script's, such as
+        # torch's for a default device, has a call come by here once more.
+        inside: set[int] = set()
 
         @untraced_itself
         @wraps(backward)
         def counting(loss: Tensor, *args: Any, **kwargs: Any) -> Any:
-            if _is_over(counting):
+            if _is_over(counting) or id(loss) in inside:
                 return backward(loss, *args, **kwargs)
             if self.manual and not self.capturing and not self._guard.broken:
                 with self._guard:
                     self._watcher.stepping(None, False)
-            result = backward(loss, *args, **kwargs)
+            inside.add(id(loss))
+            try:
+                result = backward(loss, *args, **kwargs)
+            finally:
+                inside.discard(id(loss))
             if self._lead is not _nobody or self._guard.broken:
                 restore()
                 return result

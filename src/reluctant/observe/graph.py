@@ -12,6 +12,10 @@ _PRODUCTS = frozenset(
     "BaddbmmBackward BmmBackward MvBackward AddmvBackward ConvolutionOverrideableBackward "
     "MkldnnConvolutionBackward SqueezedLinearBackward AddbmmBackward".split()
 )
+# Nodes that are a whole recurrent network: on a GPU, where the CPU has a node for each product.
+_RECURRENT = frozenset("CudnnRnnBackward MiopenRnnBackward".split())
+# What such a node calls an LSTM, whose output is the product of two activations.
+_LSTM = 2
 # Nodes that a weight may pass on its way into a product: a transpose, a cast, a
 # parametrisation, a map that keeps it positive or within bounds. Of a dozen such steps at most.
 _ON_THE_WAY = frozenset(
@@ -105,7 +109,7 @@ def feed(tensor: Tensor) -> Feed | None:
         return None
 
     def stop(node: Node) -> bool:
-        return _MARK in node.metadata or kind(node) in _PRODUCTS
+        return _MARK in node.metadata or kind(node) in _PRODUCTS | _RECURRENT
 
     products = (_product(node) for node in _nearest([tensor.grad_fn], stop))
     return next((found for found in products if found is not None), None)
@@ -165,11 +169,15 @@ def squashed(output: Tensor, by: object) -> tuple[int | None, str]:
 
 def _product(node: Node) -> Feed | None:
     name = kind(node)
-    if name not in _PRODUCTS:
+    if name not in _PRODUCTS and (name not in _RECURRENT or node._saved_mode == _LSTM):
         return None
     edges = [behind for behind, _ in node.next_functions if behind is not None]
     leaves = {edge: leaf for edge in edges if (leaf := _leaf(edge)) is not None}
     weights = [edge for edge, (tensor, _) in leaves.items() if tensor.dim() >= 2]
+    if name in _RECURRENT:
+        # The last is what the last layer makes of its own state; a state itself has three
+        # dimensions.
+        weights = [edge for edge in weights if leaves[edge][0].dim() == 2]
     if not weights:
         return None
     # Where input and weight are both leaves (an input whose gradient is asked for), the weight
@@ -184,7 +192,7 @@ def _product(node: Node) -> Feed | None:
 def _axis(name: str, weight: Tensor, turned: bool, node: Node) -> int:
     if "Convolution" in name:
         return 1 if getattr(node, "_saved_transposed", False) else 0
-    if "Linear" in name:
+    if "Linear" in name or name in _RECURRENT:
         return 0
     # x @ W has its units in the last dimension of W; F.linear turns the weight first.
     return weight.dim() - 2 if turned else weight.dim() - 1
