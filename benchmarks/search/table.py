@@ -1,4 +1,4 @@
-"""Makes the table, an evaluation at a time: what is there already is not done again."""
+"""Makes the table, a few evaluations at a time: what is there already is not done again."""
 
 import csv
 import gzip
@@ -24,7 +24,9 @@ from reluctant.search import grammar, shape
 
 SEEDS = (0, 1, 2)
 RESULT = Path(__file__).with_name("table.csv.gz")
-_FIELDS = ("task", "function", "seed", "accuracy", "loss", "seconds")
+_FIELDS = ("task", "function", "seed", "accuracy", "loss")
+# So many networks are trained side by side: more are no faster, and take more memory.
+TOGETHER = 16
 
 
 class Key(NamedTuple):
@@ -68,38 +70,55 @@ def make(folder: Path, jobs: int, only: int | None) -> None:
         rows = csv.writer(file)
         if file.tell() == 0:
             rows.writerow(_FIELDS)
-        for count, row in enumerate(_evaluated(left, jobs), start=1):
-            rows.writerow(row)
+        count = 0
+        for found in _evaluated(_together(left), jobs):
+            rows.writerows(found)
             file.flush()
-            if count % 50 == 0 or count == len(left):
-                each = (perf_counter() - began) / count
-                ahead = each * (len(left) - count) / 60
-                print(
-                    f"{count} of {len(left)}, {each:.2f} s each, {ahead:.0f} min left", flush=True
-                )
+            count += len(found)
+            each = (perf_counter() - began) / count
+            ahead = each * (len(left) - count) / 60
+            print(f"{count} of {len(left)}, {each:.2f} s each, {ahead:.0f} min left", flush=True)
 
 
-def _evaluated(keys: list[Key], jobs: int) -> Iterator[tuple[object, ...]]:
+def _together(keys: list[Key]) -> list[list[Key]]:
+    """Those of one task and seed, a few at a time."""
+    alike: dict[tuple[int, str], list[Key]] = {}
+    for key in keys:
+        alike.setdefault((key.seed, key.task), []).append(key)
+    return [
+        found[start : start + TOGETHER]
+        for found in alike.values()
+        for start in range(0, len(found), TOGETHER)
+    ]
+
+
+Row = tuple[object, ...]
+
+
+def _evaluated(parts: list[list[Key]], jobs: int) -> Iterator[list[Row]]:
     if jobs == 1:
         torch.set_num_threads(1)
-        yield from map(_evaluate, keys)
+        yield from map(_evaluate, parts)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, torch.set_num_threads, (1,)) as pool:
-        yield from pool.imap_unordered(_evaluate, keys)
+        yield from pool.imap_unordered(_evaluate, parts)
 
 
-def _evaluate(key: Key) -> tuple[object, ...]:
-    found = TASKS[key.task].train(expression(key.function), key.seed)
-    return (*key, f"{found.accuracy:.2f}", f"{found.loss:.4g}", f"{found.seconds:.2f}")
+def _evaluate(keys: list[Key]) -> list[Row]:
+    task = TASKS[keys[0].task]
+    found = task.train([expression(key.function) for key in keys], keys[0].seed)
+    return [
+        (*key, f"{at.accuracy:.2f}", f"{at.loss:.4g}") for key, at in zip(keys, found, strict=True)
+    ]
 
 
-def _read(log: Path) -> Iterator[tuple[Key, tuple[float, float, float]]]:
+def _read(log: Path) -> Iterator[tuple[Key, tuple[float, float]]]:
     """What was done."""
     opened = gzip.open if log.suffix == ".gz" else open
     with opened(log, "rt", newline="") as file:
         for row in csv.DictReader(file):
-            values = tuple(float(row[name]) for name in ("accuracy", "loss", "seconds"))
-            yield Key(row["task"], row["function"], int(row["seed"])), values  # type: ignore[misc]
+            key = Key(row["task"], row["function"], int(row["seed"]))
+            yield key, (float(row["accuracy"]), float(row["loss"]))
 
 
 def keep(folder: Path) -> None:
@@ -128,10 +147,10 @@ class Table:
         return cls.of(_read(path))
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[Key, tuple[float, float, float]]]) -> "Table":
+    def of(cls, rows: Iterable[tuple[Key, tuple[float, float]]]) -> "Table":
         """From evaluations: the accuracies of each, in the order of the seeds."""
         by: dict[str, dict[str, dict[int, float]]] = {}
-        for key, (accuracy, loss, _) in rows:
+        for key, (accuracy, loss) in rows:
             # A network that is lost answers one class for all; it may be right by chance.
             value = accuracy if isfinite(loss) else 0.0
             by.setdefault(key.task, {}).setdefault(key.function, {})[key.seed] = value
