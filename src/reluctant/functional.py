@@ -167,7 +167,7 @@ def _emitted() -> bool:
 
 def _transformed() -> bool:
     """Whether a transform of torch.func is at work, which cannot look into packed bits."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return torch._C._are_functorch_transforms_active()
 
 
 def _learnt(name: str, parameter: Any, input: Tensor) -> Tensor:

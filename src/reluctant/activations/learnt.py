@@ -34,7 +34,7 @@ def again(gradient: Tensor) -> bool:
     """Whether a backward pass is itself recorded or transformed, and may not write in place."""
     return (
         torch.is_grad_enabled()
-        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._are_functorch_transforms_active()
         or torch._C._functorch.is_legacy_batchedtensor(gradient)
     )
 
@@ -206,7 +206,7 @@ class JumpReLU(Function):
 
 def _is_number(parameter: Tensor) -> bool:
     """Whether one number stands for it that can be read without waiting for a device."""
-    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None:
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return False
     return parameter.numel() == 1 and parameter.device.type == "cpu"
 

@@ -250,7 +250,7 @@ def is_training_pass() -> bool:
     """Whether what is computed now is an ordinary pass that a gradient is wanted of."""
     return (
         torch.is_grad_enabled()
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._are_functorch_transforms_active()
         and torch._C._len_torch_dispatch_stack() == 0
         # Activation checkpointing repeats a forward pass within the backward pass.
         and torch._C._current_graph_task_id() == -1

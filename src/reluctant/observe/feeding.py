@@ -112,7 +112,7 @@ def _data(x: Any) -> bool:
         and x.numel() > 0
         and x.layout is torch.strided
         and torch.is_grad_enabled()
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._are_functorch_transforms_active()
         and torch._C._len_torch_dispatch_stack() == 0
         and torch._C._current_graph_task_id() == -1
     )

@@ -162,7 +162,7 @@ def _readable(output: Any, target: Any) -> bool:
         and output.is_floating_point()
         and output.numel() > 0
         and target.numel() > 0
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._are_functorch_transforms_active()
         and torch._C._len_torch_dispatch_stack() == 0
     )
 

@@ -414,7 +414,7 @@ def _observable(z: Any) -> bool:
         and z.is_floating_point()
         # Under a transform, a trace or a mode of the script's own, what we compute would be
         # transformed, traced or counted with it.
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch._C._are_functorch_transforms_active()
         and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
         # Activation checkpointing repeats a forward pass within the backward pass.

@@ -140,7 +140,7 @@ def _gelu_tanh_back(gradient: Tensor, z: Tensor) -> Tensor:
     # the last digit. On a device, which is not to be waited for, it computes halves and float32 so
     # that they do not overflow.
     elsewhere = not z.is_cpu and z.dtype == torch.float64
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    transformed = torch._C._are_functorch_transforms_active()
     if elsewhere or transformed or (z.is_cpu and not isfinite(back.sum())):
         return _aten.gelu_backward(gradient, z.clamp(-_FAR, _FAR), approximate="tanh")
     return back

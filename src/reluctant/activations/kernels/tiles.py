@@ -20,7 +20,7 @@ def in_tiles(run: Callable[..., None], *tensors: Tensor) -> Tensor:
     out = torch.empty_like(first)
     size = TILE * torch.get_num_threads()
     dense = all(tensor.is_contiguous() for tensor in (*tensors, out))
-    plain = torch._C._functorch.peek_interpreter_stack() is None
+    plain = not torch._C._are_functorch_transforms_active()
     if first.numel() <= size or not dense or not plain or first.device.type != "cpu":
         _one(run, *tensors, out)
         return out
