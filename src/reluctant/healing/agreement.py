@@ -212,5 +212,5 @@ def _print(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
     """What is the same where tensors are; buffers, as running means, may be each process's own."""
     shapes = tuple(tuple(at.shape) for at in tensors)
     weights = [at.detach().reshape(-1) for at in tensors if at.requires_grad and at.numel()]
-    told = [at[:: max(1, len(at) // _TOLD_BY)].double().cpu().numpy().tobytes() for at in weights]
+    told = [at[:: max(1, len(at) // _TOLD_BY)].cpu().double().numpy().tobytes() for at in weights]
     return shapes, tuple(told)
