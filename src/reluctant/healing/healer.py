@@ -23,7 +23,6 @@ from reluctant.healing.operations import Operations, State
 from reluctant.healing.outlook import falls, has_decayed, limit, reached, untaught
 from reluctant.observe.guard import Guard
 from reluctant.observe.observer import Observer
-from reluctant.observe.untraced import untraced
 from reluctant.record.finding import Diagnosis, Finding, Severity
 from reluctant.record.observation import Observation
 from reluctant.record.reader import load
@@ -43,6 +42,7 @@ from reluctant.remedy.propose import (
 )
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.snapshot import Snapshot
+from reluctant.untraced import untraced
 from reluctant.words import number
 
 # No run is treated more often: what so many remedies have not mended is no case for them.

@@ -15,6 +15,7 @@ from reluctant.calls import PRODUCTS
 from reluctant.initialization.choice import Choices
 from reluctant.initialization.fresh import fresh
 from reluctant.initialization.weights import set_weights
+from reluctant.untraced import untraced
 
 # What is larger or smaller than was meant by less than this factor is of an ordinary size.
 ORDINARY = 3.0
@@ -246,6 +247,7 @@ def _layout(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(tensor.shape), tensor.stride()
 
 
+@untraced
 def is_training_pass() -> bool:
     """Whether what is computed now is an ordinary pass that a gradient is wanted of."""
     return (

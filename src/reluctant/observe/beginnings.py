@@ -25,7 +25,7 @@ from reluctant.initialization.network import bare
 from reluctant.initialization.passing import is_training_pass
 from reluctant.observe import eager, stack
 from reluctant.observe.names import class_name
-from reluctant.observe.untraced import left_out, untraced_itself
+from reluctant.untraced import left_out, untraced_itself
 
 _CALL_IMPL = nn.Module._call_impl.__code__
 

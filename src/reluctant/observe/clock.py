@@ -18,7 +18,7 @@ from torch.optim.optimizer import (
 )
 
 from reluctant.observe.guard import Guard
-from reluctant.observe.untraced import untraced, untraced_itself
+from reluctant.untraced import untraced, untraced_itself
 
 # What stands for `Tensor.backward`: itself, and what each clock puts in its place.
 BACKWARDS: set[Callable[..., Any]] = {Tensor.backward}

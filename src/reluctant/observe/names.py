@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from reluctant.observe import shards
 from reluctant.observe.guard import Guard
-from reluctant.observe.untraced import left_out
+from reluctant.untraced import left_out
 
 # Modules that wrap a model, and the attribute that holds it: no part of anyone's idea of a name.
 _WRAPPERS = {

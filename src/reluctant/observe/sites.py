@@ -28,10 +28,10 @@ from reluctant.observe.names import Names
 from reluctant.observe.parameters import Parameters
 from reluctant.observe.probes import Activity, Gradient, Intervals, Shelf
 from reluctant.observe.scope import Scope
-from reluctant.observe.untraced import untraced
 from reluctant.observe.ways import Ways
 from reluctant.record.observation import Ending, NewSite
 from reluctant.record.run import Function, Head
+from reluctant.untraced import untraced
 
 # What handing one call of a torch function through a Python mode costs, in seconds, beside the
 # call itself (measured: 0.7 to 1.5 microseconds).
