@@ -1,11 +1,12 @@
 """Searches replayed on the table: how many evaluations until one meets a truly good function.
 
 A search sees what one training with one seed came to, drawn anew in each repetition; what counts
-as truly good are the best of all by the mean of their seeds.
+as truly good are the best of all by the mean of their seeds. What ours expects of functions
+beforehand is what they came to on the other tasks, and nothing of the task itself.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
@@ -13,7 +14,8 @@ from benchmarks.search.table import Table
 from reluctant.activations.expression import Expression
 from reluctant.activations.operations import BINARY
 from reluctant.search import grammar, shape
-from reluctant.search.explorer import FIRST, Explorer
+from reluctant.search.explorer import Explorer
+from reluctant.search.prior import Prior
 
 # A search that has found nothing by then counts as having taken that long.
 MOST = 300
@@ -23,12 +25,16 @@ Score = Callable[[Expression], float]
 
 @dataclass(frozen=True)
 class World:
-    """One task of the table and one repetition: what a search can try, and what it then sees."""
+    """One task of the table and one repetition: what a search can try, and what it then sees.
+
+    `prior` is what the other tasks say; None if there are none.
+    """
 
     pool: tuple[Expression, ...]
     keys: dict[bytes, Expression]
     score: Score
     random: random.Random
+    prior: Prior | None
 
 
 Search = Callable[[World], Iterator[Expression]]
@@ -36,16 +42,16 @@ Search = Callable[[World], Iterator[Expression]]
 
 def ours(world: World) -> Iterator[Expression]:
     """The explorer of `reluctant search`, kept to the table's functions."""
-    return _explored(world, FIRST)
+    return _explored(world, world.prior)
 
 
 def cold(world: World) -> Iterator[Expression]:
-    """The same without the known functions that it begins with."""
-    return _explored(world, ())
+    """The same, which expects nothing."""
+    return _explored(world, None)
 
 
-def _explored(world: World, first: Sequence[Expression]) -> Iterator[Expression]:
-    explorer = Explorer(world.pool, None, world.random, first)
+def _explored(world: World, prior: Prior | None) -> Iterator[Expression]:
+    explorer = Explorer(world.pool, None, world.random, prior)
     scores: dict[Expression, float] = {}
     while (chosen := explorer.next(scores)) is not None:
         scores[chosen] = world.score(chosen)
@@ -109,7 +115,15 @@ SEARCHES: dict[str, Search] = {
 }
 
 
-def evaluations(table: Table, task: str, search: Search, seed: int) -> int:
+def elsewhere(table: Table, task: str) -> Prior | None:
+    """What all tasks but this one say."""
+    others = [means for name, means in table.means.items() if name != task]
+    return Prior.of(others) if others else None
+
+
+def evaluations(
+    table: Table, task: str, search: Search, seed: int, prior: Prior | None = None
+) -> int:
     """How many evaluations one search takes to try one of the best 1 %."""
     chance = random.Random(seed)
     results = table.accuracies[task]
@@ -119,6 +133,7 @@ def evaluations(table: Table, task: str, search: Search, seed: int) -> int:
         {shape.fingerprint(at): at for at in results},
         lambda at: results[at][seeds[at]],
         chance,
+        prior,
     )
     best = table.best(task)
     for count, chosen in enumerate(search(world), start=1):
@@ -130,11 +145,11 @@ def evaluations(table: Table, task: str, search: Search, seed: int) -> int:
 def replay(table: Table, repetitions: int, names: list[str]) -> Iterator[str]:
     """One line for each task and search: the median, and the middle half."""
     for task, results in table.accuracies.items():
-        best = table.best(task)
+        best, prior = table.best(task), elsewhere(table, task)
         yield f"{task}: {len(results)} functions, {len(best)} of them are the best 1 %"
         for name in names:
             taken = sorted(
-                evaluations(table, task, SEARCHES[name], seed) for seed in range(repetitions)
+                evaluations(table, task, SEARCHES[name], seed, prior) for seed in range(repetitions)
             )
             quarter = len(taken) // 4
             yield (

@@ -21,6 +21,7 @@ import torch
 from benchmarks.search.tasks import TASKS
 from reluctant.activations.expression import Expression, expression
 from reluctant.search import grammar, shape
+from reluctant.search.prior import KNOWN
 
 SEEDS = (0, 1, 2)
 RESULT = Path(__file__).with_name("table.csv.gz")
@@ -123,7 +124,7 @@ def _read(log: Path) -> Iterator[tuple[Key, tuple[float, float]]]:
 
 def keep(folder: Path) -> None:
     """Put what was done into the repository, compressed and in order."""
-    rows = sorted(_read(folder / "evaluations.csv"))
+    rows = sorted(_read(folder / "evaluations.csv"), key=lambda row: row[0])
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_FIELDS)
@@ -131,6 +132,20 @@ def keep(folder: Path) -> None:
     # No time of its own: the same table is the same file.
     RESULT.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
     print(f"{len(rows)} evaluations in {RESULT}, {RESULT.stat().st_size / 1e6:.2f} MB")
+    KNOWN.write_text(known(Table.of(rows)), encoding="utf-8")
+
+
+def known(table: "Table") -> str:
+    """What a search is told of functions beforehand: their means, a line each."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["function", *table.means])
+    first, *others = table.means.values()
+    for function in sorted(first, key=str):
+        if all(function in means for means in others):
+            values = [f"{means[function]:.2f}" for means in table.means.values()]
+            writer.writerow([function, *values])
+    return text.getvalue()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The surrogate and what it proposes, on functions whose worth is made up."""
 
-from math import inf
+from math import inf, log
 from random import Random
 from statistics import median
 
@@ -10,7 +10,8 @@ import torch
 
 from reluctant.activations.expression import Expression, expression
 from reluctant.search import gate, shape
-from reluctant.search.explorer import FIRST, Explorer
+from reluctant.search.explorer import Explorer
+from reluctant.search.prior import Prior
 from reluctant.search.surrogate import Surrogate, normal
 
 
@@ -52,24 +53,23 @@ def test_scores_count_by_their_order() -> None:
     assert normal([5.0, 5.0])[0] == normal([5.0, 5.0])[1] == 0
 
 
-def test_a_search_begins_with_what_is_known_to_train_and_tries_nothing_twice(
+def test_a_search_begins_with_what_most_is_expected_of_and_tries_nothing_twice(
     pool: list[Expression],
 ) -> None:
-    explorer = Explorer(pool, lambda at: gate.refusal(at) is None, Random(0))
+    prior = Prior.of([{at: -at.cost for at in pool}])
+    explorer = Explorer(pool, lambda at: gate.refusal(at) is None, Random(0), prior)
     scores: dict[Expression, float] = {}
     for count in range(25):
         chosen = explorer.next(scores)
         assert chosen is not None
         assert gate.refusal(chosen) is None
         scores[chosen] = worth(chosen) if count % 5 else -inf
-    assert {shape.fingerprint(at) for at in FIRST} == {
-        shape.fingerprint(at) for at in list(scores)[: len(FIRST)]
-    }
+    assert next(iter(scores)).cost == min(at.cost for at in pool)
     assert len({shape.fingerprint(at) for at in scores}) == 25
 
 
 def test_what_is_being_tried_is_not_proposed_again(pool: list[Expression]) -> None:
-    explorer = Explorer(pool[:3], None, Random(0), first=())
+    explorer = Explorer(pool[:3], None, Random(0))
     waiting: list[Expression] = []
     for _ in range(3):
         chosen = explorer.next({}, waiting)
@@ -80,11 +80,41 @@ def test_what_is_being_tried_is_not_proposed_again(pool: list[Expression]) -> No
     assert explorer.next({expression("tanh(z)"): 1.0}, waiting) is None
 
 
-def test_a_good_function_is_found_in_fewer_trials_than_by_chance(pool: list[Expression]) -> None:
+def test_of_what_nobody_knows_is_expected_what_the_most_alike_came_to() -> None:
+    known = [expression(text) for text in ("tanh(z)", "relu(z)", "square(z)")]
+    prior = Prior.of([dict(zip(known, (3.0, 1.0, 2.0), strict=True))])
+    asked = [expression(text) for text in ("tanh(z)", "erf(z)", "-relu(z)", "sin(9 * z)")]
+    exact, near, mirrored, far = prior.expected(asked)
+    assert prior.worth[known[0]] == exact == max(prior.worth.values())
+    assert 0.5 * exact < near < exact
+    assert mirrored == pytest.approx(prior.worth[known[1]])
+    assert abs(far) < 0.5 * exact
+
+
+def test_tasks_count_alike_whatever_their_scale() -> None:
+    one, other = expression("tanh(z)"), expression("relu(z)")
+    prior = Prior.of([{one: 0.1, other: 0.2}, {one: 99.0, other: 12.0}])
+    assert prior.worth == {one: 0.0, other: 0.0}
+
+
+WAYS = {"nothing": (35, None), "what is right": (15, 1.0), "what is wrong": (69, -1.0)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_good_function_is_found_in_fewer_trials_than_by_chance(
+    pool: list[Expression], way: str
+) -> None:
+    """Whatever is expected, and in the fewest if that is right; by chance it takes 69."""
+    most, sign = WAYS[way]
     best = set(sorted(pool, key=worth, reverse=True)[: len(pool) // 100])
+    noise = Random(0)
+    prior = None
+    if sign is not None:
+        rough = {at: sign * log(-worth(at)) * -1 + noise.gauss(0, 1) for at in pool}
+        prior = Prior.of([rough])
 
     def taken(seed: int) -> int:
-        explorer = Explorer(pool, None, Random(seed), first=())
+        explorer = Explorer(pool, None, Random(seed), prior)
         scores: dict[Expression, float] = {}
         while not best & scores.keys():
             chosen = explorer.next(scores)
@@ -92,4 +122,4 @@ def test_a_good_function_is_found_in_fewer_trials_than_by_chance(pool: list[Expr
             scores[chosen] = worth(chosen)
         return len(scores)
 
-    assert median(map(taken, range(3))) < 35  # by chance: 69
+    assert median(map(taken, range(3))) < most

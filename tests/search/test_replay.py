@@ -10,8 +10,10 @@ pytest.importorskip("optuna")
 from benchmarks.search import table
 from benchmarks.search.replay import SEARCHES, evaluations, replay
 from benchmarks.search.table import Key, Table
+from benchmarks.search.tasks import TASKS
 
 from reluctant.search import gate, shape
+from reluctant.search.prior import KNOWN, Prior
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,20 @@ def test_what_is_there_is_not_done_again(
     assert len(done) == len(set(done)) == 12
     assert "12 evaluations, 6 of them to be done" in capsys.readouterr().out
     monkeypatch.setattr(table, "RESULT", tmp_path / "table.csv.gz")
+    monkeypatch.setattr(table, "KNOWN", tmp_path / "known.csv")
     table.keep(tmp_path)
+    assert len((tmp_path / "known.csv").read_text().splitlines()) == 3
     kept = Table.load(tmp_path / "table.csv.gz").accuracies
     assert [len(kept[task]) for task in ("digits", "fashion")] == [2, 2]
+
+
+def test_the_table_is_whole_and_what_searches_are_told_is_made_of_it() -> None:
+    found = Table.load()
+    assert set(found.accuracies) == set(TASKS)
+    functions = table.functions()
+    for results in found.accuracies.values():
+        assert set(results) == set(functions)
+        assert {len(values) for values in results.values()} == {len(table.SEEDS)}
+    assert KNOWN.read_text(encoding="utf-8") == table.known(found)
+    assert table.RESULT.stat().st_size < 5_000_000
+    assert set(Prior.known().worth) == set(functions)

@@ -6,12 +6,10 @@ from random import Random
 
 import numpy as np
 
-from reluctant.activations.expression import Expression, expression
+from reluctant.activations.expression import Expression
 from reluctant.search import grammar, shape
-from reluctant.search.surrogate import Surrogate, cumulative
-
-# What a search begins with: functions that are known to train, one of a kind.
-FIRST = tuple(map(expression, ("elu(z)", "tanh(z)", "silu(z)")))
+from reluctant.search.prior import Prior
+from reluctant.search.surrogate import Surrogate
 
 # How many of the best have children, and how many children compete for a trial.
 _PARENTS, _CHILDREN = 8, 64
@@ -27,13 +25,14 @@ class Explorer:
         pool: functions, each once.
         allowed: whether a child may be tried; None for no children.
         random: what chance is drawn from.
-        first: what a search begins with.
+        prior: what is expected of functions, with the best of which a search begins; None for
+            nothing.
     """
 
     pool: Sequence[Expression]
     allowed: Callable[[Expression], bool] | None
     random: Random
-    first: Sequence[Expression] = FIRST
+    prior: Prior | None = None
     _keys: dict[bytes, Expression] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,31 +48,40 @@ class Explorer:
             waiting: those that are being tried.
         """
         tried = {shape.fingerprint(at) for at in (*scores, *waiting)}
-        for at in self.first:
-            key = shape.fingerprint(at)
-            if key in self._keys and key not in tried:
-                return self._keys[key]
         left = {key: at for key, at in self._keys.items() if key not in tried}
         if self.allowed is not None and scores:
             left |= self._children(scores, tried)
         if not left:
             return None
         candidates = list(left.values())
-        if not scores or self.random.randrange(_STRAY) == 0:
+        if scores and self.random.randrange(_STRAY) == 0:
             return self.random.choice(candidates)
-        promise = self._surrogate(scores, waiting).promise(shape.features(candidates))
+        expected = self._expected(candidates)
+        if scores:
+            known = self._surrogate(scores, waiting)
+            promise = known.promise(shape.features(candidates), expected)
+        elif expected is None:
+            return self.random.choice(candidates)
+        else:
+            promise = expected
         return candidates[int(np.argmax(promise))]
+
+    def _expected(self, functions: Sequence[Expression]) -> shape.Vector | None:
+        return None if self.prior is None else self.prior.expected(functions)
 
     def _surrogate(
         self, scores: Mapping[Expression, float], waiting: Sequence[Expression]
     ) -> Surrogate:
-        known = Surrogate(shape.features(scores), list(scores.values()))
+        tried = list(scores)
+        known = Surrogate(shape.features(tried), list(scores.values()), self._expected(tried))
         if not waiting:
             return known
         # What is being tried is taken to do as it is guessed to, so that no two try the same.
-        mean, _ = known.guess(shape.features(waiting))
-        guesses = np.quantile(list(scores.values()), cumulative(mean), method="nearest")
-        return Surrogate(shape.features([*scores, *waiting]), [*scores.values(), *guesses.tolist()])
+        ranks = known.rank(shape.features(waiting), self._expected(waiting))
+        guesses = np.quantile(list(scores.values()), ranks, method="nearest")
+        both = [*tried, *waiting]
+        values = [*scores.values(), *guesses.tolist()]
+        return Surrogate(shape.features(both), values, self._expected(both))
 
     def _children(
         self, scores: Mapping[Expression, float], tried: set[bytes]

@@ -22,6 +22,7 @@ from reluctant.search.explorer import Explorer
 from reluctant.search.job import Entry, Evaluate, Job, Result, Stage
 from reluctant.search.judgement import AS_IT_STANDS, Judgement, found
 from reluctant.search.ledger import LIVES, Ledger
+from reluctant.search.prior import Prior
 from reluctant.search.race import Race
 from reluctant.search.training import SMOOTHED, metric, plan, replaced
 from reluctant.search.worker import Worker
@@ -162,7 +163,12 @@ class Quest:
 
     @cached_property
     def _explorer(self) -> Explorer:
-        return Explorer(gate.passed(), lambda at: gate.refusal(at) is None, Random(self.seed))
+        return Explorer(
+            gate.passed(),
+            lambda at: gate.refusal(at) is None,
+            Random(self.seed),
+            Prior.known(),
+        )
 
     def _search(self) -> None:
         while self.ledger.noted(_JUDGED) is None:

@@ -16,6 +16,11 @@ from reluctant.search.shape import Vector, mirrored
 
 _LENGTHS = (0.3, 0.6, 1.2, 2.4)
 _NOISES = (0.05, 0.2, 0.5)
+# How much of what was expected counts: as the rest of the grid, what makes what was seen the
+# likeliest.
+_TRUST = (1.0, 0.5, 0.0)
+# What was expected is spread no less than this, however much alike what was tried.
+_LEAST = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,39 +28,64 @@ class Surrogate:
     """What was seen: one row of features for each function, and how well it did.
 
     Scores may be on any scale: the process sees their order, spread like a normal distribution.
+    `expected` is what was thought of each before, in standard deviations; None for nothing.
     """
 
     seen: Vector
     scores: Sequence[float]
+    expected: Vector | None = None
 
-    def guess(self, asked: Vector) -> tuple[Vector, Vector]:
-        """The expected score of each row and its standard deviation, in standard deviations."""
-        length, factor, weights = self._fit
-        near = _kernel(asked, self.seen, length)
+    def guess(self, asked: Vector, expected: Vector | None = None) -> tuple[Vector, Vector]:
+        """The score of each row and its standard deviation, in standard deviations.
+
+        Where something is `expected` of what was seen, it is to be said of what is asked as well.
+        """
+        length, factor, weights, trust = self._fit
+        near = alike(asked, self.seen, length)
         mean: Vector = near @ weights
+        if expected is not None:
+            mean += trust * self._placed(expected)
         spread = 1 - np.square(np.linalg.solve(factor, near.T)).sum(0)
         return mean, np.sqrt(np.maximum(spread, 1e-12))
 
-    def promise(self, asked: Vector) -> Vector:
+    def promise(self, asked: Vector, expected: Vector | None = None) -> Vector:
         """By how much each row is expected to be better than the best guess of what was seen."""
-        mean, spread = self.guess(asked)
-        best = self.guess(self.seen)[0].max()
+        mean, spread = self.guess(asked, expected)
+        best = self.guess(self.seen, self.expected)[0].max()
         far = (mean - best) / spread
         better: Vector = far * cumulative(far) + np.exp(-(far**2) / 2) / np.sqrt(2 * np.pi)
         return spread * better
 
+    def rank(self, asked: Vector, expected: Vector | None = None) -> Vector:
+        """Which share of what was seen each row is guessed to be better than."""
+        return cumulative(self.guess(asked, expected)[0])
+
+    def _placed(self, expected: Vector) -> Vector:
+        """What is expected, on the scale of what was seen.
+
+        That is not what was drawn: as a rule it is what most was expected of.
+        """
+        own = self.expected if self.expected is not None else expected
+        placed: Vector = (expected - own.mean()) / max(float(own.std()), _LEAST)
+        return placed
+
     @cached_property
-    def _fit(self) -> tuple[float, Vector, Vector]:
+    def _fit(self) -> tuple[float, Vector, Vector, float]:
+        """The length, the factor and the weights that are the likeliest, and the trust."""
         values = normal(self.scores)
-        best: tuple[float, float, Vector, Vector] | None = None
+        best: tuple[float, float, Vector, Vector, float] | None = None
         for length, noise in product(_LENGTHS, _NOISES):
-            kernel = _kernel(self.seen, self.seen, length)
+            kernel = alike(self.seen, self.seen, length)
             noisy = kernel + noise * np.eye(len(values))
             factor = np.asarray(np.linalg.cholesky(noisy), dtype=np.float64)
-            weights: Vector = np.linalg.solve(factor.T, np.linalg.solve(factor, values))
-            evidence = float(-values @ weights / 2 - np.log(np.diag(factor)).sum())
-            if best is None or evidence > best[0]:
-                best = evidence, length, factor, weights
+            for trust in _TRUST if self.expected is not None else (0.0,):
+                rest = values
+                if self.expected is not None:
+                    rest = values - trust * self._placed(self.expected)
+                weights: Vector = np.linalg.solve(factor.T, np.linalg.solve(factor, rest))
+                evidence = float(-rest @ weights / 2 - np.log(np.diag(factor)).sum())
+                if best is None or evidence > best[0]:
+                    best = evidence, length, factor, weights, trust
         assert best is not None
         return best[1:]
 
@@ -67,7 +97,7 @@ def normal(scores: Sequence[float]) -> Vector:
     return _quantile(below)
 
 
-def _kernel(one: Vector, other: Vector, length: float) -> Vector:
+def alike(one: Vector, other: Vector, length: float) -> Vector:
     """How alike the functions of two sets of rows are, whichever way they are mirrored."""
     own = [_self(at, length) for at in (one, other)]
     whole = sum(_near(at, other, length) for at in mirrored(one))
