@@ -5,6 +5,7 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from threading import Event
 
 import pytest
@@ -198,17 +199,29 @@ def test_or_all_are_at_the_scripts_own(tmp_path: Path) -> None:
 
 
 def test_where_all_are_alike_the_lucky_are_not_called_better(tmp_path: Path) -> None:
-    """The best of a search that sees nothing but noise are not the best on fresh seeds."""
+    """The best of a search that sees nothing but noise are not the best on fresh seeds.
+
+    In one search of twenty somebody is, by the level of the judgement: of five, in two at most.
+    """
 
     class Alike(Made):
+        def __init__(self, number: int) -> None:
+            super().__init__(same=True)
+            self.number = number
+
         def __call__(self, job: Job, folder: Path, stop: Event) -> Result:
             made = super().__call__(job, folder, stop)
-            return Result(Random(str(job)).gauss(2, 1), None, 0.01, made.facts)
+            return Result(Random(f"{self.number} {job}").gauss(2, 1), None, 0.01, made.facts)
 
-    made = Alike(same=True)
-    asked = quest(tmp_path, made, Limits(600, 30, 6), jobs=1)
-    found = asked.run()
-    entries = [at for at in asked.ledger.entries() if at.job.function == found.found[0].function]
-    lucky = [at.result.value for at in entries if at.job.stage == "search"]
-    assert min(filter(None, lucky)) < 1
-    assert [at.verdict for at in found.comparison.candidates] == ["no difference shown"] * 4
+    wrong = 0
+    for number in range(5):
+        home = tmp_path / str(number)
+        home.mkdir()
+        asked = quest(home, Alike(number), Limits(600, 30, 6), jobs=1)
+        found = asked.run()
+        answer = found.found[0].function
+        entries = [at for at in asked.ledger.entries() if at.job.function == answer]
+        lucky = [at.result.value for at in entries if at.job.stage == "search"]
+        assert fmean(filter(None, lucky)) < 2
+        wrong += any(at.verdict == "better" for at in found.comparison.candidates)
+    assert wrong <= 2
