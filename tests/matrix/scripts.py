@@ -53,6 +53,19 @@ class Script:
         return BEGIN + self.body
 
 
+_BY_HAND = """
+model = net()
+for x, y in batches(12):
+    loss = F.cross_entropy(model(x), y)
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight -= 0.1 * weight.grad
+    print(loss.item())
+finish(model)
+"""
+
 SCRIPTS = {
     "autocast": Script("""
 model = net()
@@ -196,31 +209,8 @@ finish(model)
         sites={"1:softplus": "0", "3:softplus": "2"},
         inputs=128,
     ),
-    "by hand": Script("""
-model = net()
-for x, y in batches(12):
-    loss = F.cross_entropy(model(x), y)
-    model.zero_grad()
-    loss.backward()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight -= 0.1 * weight.grad
-    print(loss.item())
-finish(model)
-"""),
-    "by hand on a default device": Script("""
-torch.set_default_device(DEVICE)
-model = net()
-for x, y in batches(12):
-    loss = F.cross_entropy(model(x), y)
-    model.zero_grad()
-    loss.backward()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight -= 0.1 * weight.grad
-    print(loss.item())
-finish(model)
-"""),
+    "by hand": Script(_BY_HAND),
+    "by hand on a default device": Script("torch.set_default_device(DEVICE)" + _BY_HAND),
     "evaluation in between": Script(
         """
 model = net()

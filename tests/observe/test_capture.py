@@ -91,3 +91,25 @@ def test_nothing_of_ours_is_captured(
         assert run.info.captured == 1
         assert "1 step was captured in a CUDA graph" in " ".join(reluctant.diagnose(run).limits)
         assert [at.step for at in run.samples] == [0, 1, 2, 4, 5, 6]
+
+
+def test_a_capture_that_does_not_begin_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(Graph):
+        def capture_begin(self, pool: Any = None) -> None:
+            raise RuntimeError("another capture is under way")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Refusing)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with reluctant.watch(model, optimizer, out=tmp_path / "run", every=1) as watching:
+        for _ in range(4):
+            optimizer.zero_grad()
+            model(torch.ones(2, 4)).sum().backward()
+            optimizer.step()
+            with pytest.raises(RuntimeError, match="under way"):
+                torch.cuda.CUDAGraph().capture_begin()
+    run = watching.run()
+    assert [at.step for at in run.samples] == [0, 1, 2, 3]
+    assert run.info.captured == 0

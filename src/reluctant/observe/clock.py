@@ -322,7 +322,13 @@ class Clock:
             if not _is_over(beginning):
                 before = self.steps
                 self._captures(True)
-            return begin(self_, *args, **kwargs)
+            try:
+                return begin(self_, *args, **kwargs)
+            except BaseException:
+                # It did not begin, and nothing will end it.
+                if self.capturing:
+                    self._captures(False)
+                raise
 
         @untraced_itself
         @wraps(end)
