@@ -16,6 +16,7 @@ goes on where it stopped.
 """
 
 import argparse
+import compileall
 import json
 import os
 import random
@@ -165,6 +166,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="so many, and not as many as take a minute")
     parser.add_argument("--results", type=Path, default=ROOT / ".reluctant" / "overhead.jsonl")
     args = parser.parse_args()
+    # As pip does where it installs: without it, where PYTHONDONTWRITEBYTECODE is set, each run
+    # would compile all of the package anew, and torch not.
+    compileall.compile_dir(ROOT / "src", quiet=1)
     args.results.parent.mkdir(parents=True, exist_ok=True)
     lines = args.results.read_text().splitlines() if args.results.exists() else []
     done = list(map(json.loads, lines))
