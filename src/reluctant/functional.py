@@ -14,6 +14,7 @@ torch's functions are imported by name: `run --swap` replaces those names later,
 
 from collections.abc import Callable
 from functools import reduce, wraps
+from math import inf
 from types import BuiltinFunctionType
 from typing import Any, Literal
 
@@ -107,9 +108,18 @@ def _elementwise(activation: Activation) -> Callable[..., Tensor]:
     fused = compiled.KERNELS.get(activation.name)
     can_bit = activation.name in ONE_BIT
     slots = (*activation.parameters, "inplace")
+    usual = activation.values()
+    # Bytes from which the default is not torch's own.
+    least = inf if own.free is None else 4 * own.free
 
     @_public(activation)
     def function(input: Tensor, *args: Any, lean: Lean = None, **kwargs: Any) -> Tensor:
+        # The way of nearly every call, kept short: behind a product of matrices the caches are
+        # cold, and each line of python costs ten times what it does alone.
+        if not args and not kwargs and lean is None and native is not None:
+            small = input.nbytes < least and (not own.exact or input.dtype != torch.float64)
+            if small and not torch.compiler.is_compiling():
+                return native(input, **usual)
         given = dict(zip(slots, args, strict=False), **kwargs)
         if len(args) > len(slots) or not given.keys() <= set(slots):
             raise TypeError(f"{activation.name}() takes input, {', '.join(slots)} and lean")

@@ -1,16 +1,17 @@
 """Compiled, exported and converted: the same as in eager mode."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import torch
 from tests.functional.cases import LEANS, USUAL, Case, gradient, over
 from tests.functional.test_values import extremes
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from reluctant import functional
+from reluctant.activations.kernels.compiled import hashed_slopes
 
 SLOW = (
     "relu", "leaky_relu", "prelu", "relu6", "squared_relu", "mish", "gelu_tanh", "swiglu", "maxout"
@@ -92,20 +93,41 @@ def test_slopes_are_drawn(backend: str) -> None:
         assert together.abs() * len(deviation) ** 0.5 < 4
 
 
+@pytest.mark.parametrize("shape", [(16, 512), (2, 3, 56, 56), (2, 90, 7, 7), (3, 7), (0, 512)])
+def test_a_slope_is_drawn_by_its_place_alone(shape: tuple[int, ...]) -> None:
+    """However a loop goes over the elements: in one dimension they are counted."""
+    z, seed = torch.zeros(shape), torch.tensor([12_345, -98_765], dtype=torch.int32)
+    slopes = hashed_slopes(z, seed, 0.25, 0.75)
+    assert slopes.shape == z.shape
+    assert torch.equal(slopes.flatten(), hashed_slopes(z.flatten(), seed, 0.25, 0.75))
+    assert slopes.unique().numel() > 0.99 * z.numel() or not z.numel()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [(16, 24), (17, 24), (3, 24, 5), (2, 24, 3, 5)])
+@pytest.mark.parametrize("shape", [(16, 24), (17, 24), (3, 24, 5), (8, 24, 3, 5)])
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 2**-7)]
+    ("function", "dtype", "tolerance"),
+    [
+        (functional.prelu, torch.float64, 1e-12),
+        (functional.prelu, torch.float32, 1e-5),
+        (functional.prelu, torch.bfloat16, 2**-7),
+        (partial(functional.jumprelu, bandwidth=1.0), torch.float64, 1e-12),
+    ],
 )
 def test_a_slope_a_channel_gets_the_sum_over_all_else(
-    shape: tuple[int, ...], dtype: torch.dtype, tolerance: float
+    function: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    tolerance: float,
 ) -> None:
     z, along = torch.randn(shape, dtype=dtype).requires_grad_(), torch.randn(shape, dtype=dtype)
+    if len(shape) == 4:
+        along = along.to(memory_format=torch.channels_last)
     weight = torch.rand(24, dtype=dtype).requires_grad_()
-    compiled = torch.compile(functional.prelu, fullgraph=True)
+    compiled = torch.compile(function, fullgraph=True)
     got = torch.autograd.grad(compiled(z, weight), [z, weight], along)
     exact = [at.detach().double().requires_grad_() for at in (z, weight)]
-    wanted = torch.autograd.grad(F.prelu(*exact), exact, along.double())
+    wanted = torch.autograd.grad(function(*exact), exact, along.double())
     torch.testing.assert_close(
         [at.double() for at in got], list(wanted), rtol=tolerance, atol=tolerance
     )

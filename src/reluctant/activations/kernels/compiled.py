@@ -4,6 +4,7 @@ On the CPU Inductor keeps a comparison for the backward pass as booleans, and st
 one: ten times slower than the arithmetic. Signs and minima stay in vector registers.
 """
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -35,7 +36,8 @@ def _mish_back(gradient: Tensor, z: Tensor) -> Tensor:
     e = torch.exp(low)
     n = e * (e + 2)
     gate = 1 / (n + 2)
-    return gradient * (n * gate + low * (e / (1 + e)) * (4 * (1 + n) * gate * gate))
+    # With n + 1 = (e + 1)^2 one division is enough.
+    return gradient * (n * gate + e * (1 + e) * low * (4 * gate * gate))
 
 
 _ROOT = 2 * sqrt(2 / torch.pi)
@@ -122,32 +124,12 @@ class FusedPReLU(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of z and of the slopes."""
-        z, slopes = ctx.saved_tensors
-        tiled = z.dim() == 2 and slopes.numel() > 1 and z.shape[0] % _ROWS == 0
-        if tiled and z.device.type == "cpu":
-            return _prelu_back_by_rows(gradient, z, slopes)
-        back, product = _prelu_back(gradient, z, slopes)
-        return back, _summed(product, slopes)
+        return _both(_prelu_back, gradient, *ctx.saved_tensors)
 
 
 def _prelu_back(gradient: Tensor, z: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     above = _above(z)
     return gradient * (above + (1 - above) * slopes), gradient * z.clamp(max=0)
-
-
-def _prelu_back_by_rows(gradient: Tensor, z: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-    """The same of (rows, channels), in one loop over so many parts of the rows at a time.
-
-    Inductor makes one loop of what has one shape. A sum over rows has another than what is summed,
-    and would read both tensors a second time.
-    """
-    gradients, inputs = (at.chunk(_ROWS) for at in (gradient, z))
-    pairs = [_prelu_back(*at, slopes) for at in zip(gradients, inputs, strict=True)]
-    backs, products = zip(*pairs, strict=True)
-    sums = sum(product.to(_wide(product)) for product in products)
-    # A product of matrices is a call of its own, which no loop takes in.
-    total = sums.new_ones(1, len(sums)) @ sums
-    return torch.cat(backs), total.to(slopes.dtype)
 
 
 class FusedRReLU(Function):
@@ -178,16 +160,40 @@ class FusedRReLU(Function):
         return (gradient * slopes).to(y.dtype), None, None, None
 
 
+# Where an element stands, times this: a Weyl sequence of 32 bits.
+_WEYL = -1640531527
+# Its first numbers, which a loop loads quicker than it counts, and those that are worth it.
+_COLUMN = torch.arange(4096, dtype=torch.int32) * _WEYL
+_LEAST_COLUMN = 64
+
+
 def hashed_slopes(like: Tensor, seed: Tensor, lower: float, upper: float) -> Tensor:
     """Slopes between `lower` and `upper`, float32, one for each element of `like`.
 
     A Weyl sequence, then one round of a multiplicative hash (the shift and multiplier of Wellons
     2018, "Prospecting for hash functions"), read as a signed number of 32 bits.
     """
-    place = torch.arange(like.numel(), dtype=torch.int32, device=like.device).view(like.shape)
-    weyl = place * -1640531527 + seed[0]
-    number = (weyl ^ ((weyl >> 15) & 0x1FFFF) ^ seed[1]) * (0x846CA68B - (1 << 32))
+    weyl = _weyl(like) + seed[0]
+    number = (weyl ^ ((weyl >> 15) & 0x1FFFF) ^ seed[1]) * _wrapped(0x846CA68B)
     return number.float() * ((upper - lower) / 2**32) + (lower + upper) / 2
+
+
+def _weyl(like: Tensor) -> Tensor:
+    rows, columns = like.numel(), 1
+    for size in reversed(like.shape):
+        if columns >= _LEAST_COLUMN:
+            break
+        rows, columns = rows // max(size, 1), columns * size
+    if like.device.type != "cpu" or not _LEAST_COLUMN <= columns <= len(_COLUMN):
+        place = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
+        return (place * _WEYL).view(like.shape)
+    row = torch.arange(rows, dtype=torch.int32) * _wrapped(_WEYL * columns)
+    return (row[:, None] + _COLUMN[:columns]).view(like.shape)
+
+
+def _wrapped(number: int) -> int:
+    """A number of 32 bits, with a sign."""
+    return (number + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 class FusedJumpReLU(Function):
@@ -207,11 +213,13 @@ class FusedJumpReLU(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         """The gradient of z, and the straight-through one of the thresholds."""
-        z, thresholds = ctx.saved_tensors
-        apart = z - thresholds
-        band = _above(ctx.bandwidth / 2 - apart.abs())
-        pull = gradient * band * (-thresholds / ctx.bandwidth)
-        return gradient * _above(apart), _summed(pull, thresholds), None
+
+        def back(gradient: Tensor, z: Tensor, thresholds: Tensor) -> tuple[Tensor, Tensor]:
+            apart = z - thresholds
+            band = _above(ctx.bandwidth / 2 - apart.abs())
+            return gradient * _above(apart), gradient * band * (-thresholds / ctx.bandwidth)
+
+        return *_both(back, gradient, *ctx.saved_tensors), None
 
 
 class Larger(Function):
@@ -235,19 +243,44 @@ class Larger(Function):
         return gradient * (1 - second), gradient * second
 
 
-# Rows that are summed at once: more would not stay in the nearest cache.
-_ROWS = 8
+# A loop goes over so many parts of a batch at a time: with more, it reads and writes in too many
+# places at once.
+_PARTS = 4
+
+# What comes back to z, and what, summed, comes back to the parameter: of the gradient, z and it.
+_Back = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _both(back: _Back, gradient: Tensor, z: Tensor, parameter: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of z and of a parameter that is shaped to go with it."""
+    each = parameter.numel() > 1 and z.device.type == "cpu" and parameter.shape[0] == 1
+    if each and len(z) > 0 and len(z) % _PARTS == 0:
+        return _in_parts(back, gradient, z, parameter)
+    returned, product = back(gradient, z, parameter)
+    return returned, _summed(product, parameter)
+
+
+def _in_parts(back: _Back, gradient: Tensor, z: Tensor, parameter: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in one loop over some parts of the batch at a time.
+
+    Inductor makes one loop of what has one shape. A sum over a batch has another than what is
+    summed, and would read both tensors a second time.
+    """
+    parts = zip(gradient.chunk(_PARTS), z.chunk(_PARTS), strict=True)
+    returned, products = zip(*(back(*at, parameter) for at in parts), strict=True)
+    sums = sum(product.to(_wide(product)) for product in products)
+    # A product of matrices is a call of its own, which no loop takes in.
+    rows = sums.flatten(1)
+    total = (rows.new_ones(1, len(rows)) @ rows).view(1, *z.shape[1:])
+    return torch.cat(returned), _summed(total, parameter)
 
 
 def _summed(product: Tensor, parameter: Tensor) -> Tensor:
     dims = [dim for dim in range(product.dim()) if parameter.shape[dim] == 1]
     wide = _wide(product)
-    if product.dim() == 2 and dims == [0] and product.shape[0] % _ROWS == 0:
-        product = product.unflatten(0, (-1, _ROWS)).sum(1, dtype=wide)
-    elif product.dim() > 2 and len(dims) < product.dim():
+    if 1 < len(dims) < product.dim():
         # What lies side by side first: those sums are taken in the loop that made the product.
-        product = product.sum(dims[1:], keepdim=True, dtype=wide)
-        dims = dims[:1]
+        product, dims = product.sum(dims[1:], keepdim=True, dtype=wide), dims[:1]
     return product.sum(dims, keepdim=True, dtype=wide).to(parameter.dtype)
 
 
