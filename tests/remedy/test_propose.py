@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from reluctant.diagnosis import causes
-from reluctant.record.finding import Cause, Evidence, Finding, Severity, Units
+from reluctant.record.finding import (
+    Cause,
+    Diagnosis,
+    Evidence,
+    Finding,
+    LayerSummary,
+    Severity,
+    Units,
+)
 from reluctant.remedy.propose import (
     _LADDER,
     LEARNT,
@@ -22,6 +30,10 @@ from reluctant.remedy.propose import (
 
 def finding(slug: str, cause: str, severity: Severity = Severity.ERROR) -> Finding:
     return Finding(slug, severity, "1", Units((0, 2, 5), 8), 3, Cause(cause, ""))
+
+
+def summary(name: str, update_ratio: float | None, gradient: float | None) -> LayerSummary:
+    return LayerSummary(name, "Linear", 8, "relu", 0.5, 0, gradient, update_ratio)
 
 
 def test_what_dead_units_get_goes_by_their_cause() -> None:
@@ -50,6 +62,39 @@ def test_a_proposal_says_what_it_promises() -> None:
     proposal = propose(finding("dead-units", "drifted"))[0]
     assert (proposal.measure, proposal.before, proposal.predicted) == ("dead-units", 3, 0)
     assert proposal.remedy in REMEDIES
+
+
+def test_what_a_length_of_steps_is_to_do_is_told_by_what_they_change() -> None:
+    layers = [summary("0", 0.01, 1e-3), summary("1", 0.4, 1e-6), summary("2", 0.02, 1e-5)]
+    high = replace(finding("learning-rate-too-high", "outsized-update"), units=None)
+    back, slower = propose(high, layers)
+    assert (back.measure, back.before) == (slower.measure, slower.before) == ("update-ratio", 0.4)
+    assert back.predicted == slower.predicted == pytest.approx(0.4 * back.least_slowed)
+    low = replace(finding("learning-rate-too-low", "small-updates"), units=None, layer=None)
+    (faster,) = propose(low, layers)
+    assert (faster.before, faster.predicted) == (0.02, pytest.approx(0.06))
+    after = Diagnosis((high,), (summary("1", 0.05, 1.0),))
+    assert back.measured(after) == 0.05
+    assert back.measured(Diagnosis((), (summary("1", float("nan"), 1.0),))) == float("inf")
+
+
+def test_what_fresh_weights_are_to_do_is_told_by_the_gradient() -> None:
+    layers = [summary("0", 0.01, 1e-9), summary("1", 0.01, 1e-6), summary("2", 0.02, 1e-3)]
+    vanishing = replace(finding("vanishing-gradient", "depth"), units=None)
+    (anew,) = propose(vanishing, layers)
+    assert (anew.measure, anew.before, anew.predicted) == (
+        "gradient-ratio", pytest.approx(1e-6), 1.0
+    )  # fmt: skip
+    assert anew.measured(Diagnosis((), tuple(reversed(layers)))) == pytest.approx(1e6)
+
+
+def test_where_nothing_was_measured_a_finding_is_to_be_gone() -> None:
+    high = replace(finding("learning-rate-too-high", "outsized-update"), units=None)
+    for layers in [(), (summary("1", None, None),)]:
+        proposal = propose(high, layers)[0]
+        assert (proposal.measure, proposal.before) == ("learning-rate-too-high", 1)
+        assert proposal.measured(Diagnosis((high,), layers)) == 1
+        assert proposal.measured(Diagnosis((), layers)) == 0
 
 
 @pytest.mark.parametrize("slug", ["plateau", "input-scale", "uncentred-activations", "unheard-of"])

@@ -312,7 +312,7 @@ class Healer:
     def _treat(self, found: Iterable[Finding], diagnosis: Diagnosis, anew: bool) -> None:
         """Apply the first remedy that can be applied; `anew` if the network may begin anew."""
         for finding in found:
-            for proposal in propose(finding):
+            for proposal in propose(finding, diagnosis.layers):
                 attempt = self._attempts.get(proposal.key, 0)
                 allowed = MOST_ATTEMPTS if proposal.remedy in _STRENGTHENED else 1
                 if proposal.remedy not in self._remedies or attempt >= allowed:
@@ -416,7 +416,7 @@ class Healer:
         if isfinite(loss) and loss > treated.limit and falls(losses) and age < PATIENCE:
             return False
         kept = isfinite(loss) and loss <= treated.limit
-        after = _measured(treated.proposal, diagnosis)
+        after = treated.proposal.measured(diagnosis)
         came_to = "was not finite any more" if not isfinite(loss) else f"came to {number(loss)}"
         text = treated.intervention.text
         if not kept:
@@ -458,11 +458,3 @@ def _is_ill_made(finding: Finding) -> bool:
 
 def _place(finding: Finding) -> tuple[str, str | None]:
     return finding.slug, finding.layer
-
-
-def _measured(proposal: Proposal, diagnosis: Diagnosis) -> float:
-    """What the proposal's measure has become."""
-    alike = [at for at in diagnosis.findings if _place(at) == _place(proposal.finding)]
-    if proposal.finding.units is None:
-        return float(bool(alike))
-    return float(sum(at.units.count for at in alike if at.units is not None))

@@ -1,9 +1,11 @@
 """From a finding to what can be done about it in the run, the best first. Needs no torch."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import median
 
-from reluctant.record.finding import Finding, Severity
+from reluctant.record.finding import Diagnosis, Finding, LayerSummary, Severity
 
 # A rate is lowered to no less than this share of itself at once, and to this share at least; where
 # that was not enough, by so much again.
@@ -22,7 +24,7 @@ class Proposal:
     """One remedy for one finding.
 
     `measure` names the number by which its effect is told, `before` is what that is now and
-    `predicted` what it is to be.
+    `predicted` what it is to be, or to pass where a length of steps is still to be found.
     """
 
     remedy: str
@@ -35,6 +37,17 @@ class Proposal:
     def key(self) -> tuple[str, str, str | None]:
         """What tells it from other proposals: the remedy, and what it is for."""
         return self.remedy, self.finding.slug, self.finding.layer
+
+    def measured(self, diagnosis: Diagnosis) -> float:
+        """What the measure has become; infinity where numbers were lost."""
+        if self.measure in _MEASURES:
+            now = _MEASURES[self.measure](diagnosis.layers, self.finding.layer)
+            return inf if now is None else now
+        place = self.finding.slug, self.finding.layer
+        alike = [at for at in diagnosis.findings if (at.slug, at.layer) == place]
+        if self.finding.units is None:
+            return float(bool(alike))
+        return float(sum(at.units.count for at in alike if at.units is not None))
 
     @property
     def least_slowed(self) -> float:
@@ -142,13 +155,16 @@ LEARNT = "leak-learnt"
 REMEDIES = tuple(dict.fromkeys(remedy for ladder in _LADDER.values() for remedy in ladder))
 
 
-def propose(finding: Finding) -> tuple[Proposal, ...]:
-    """What can be done about a finding; empty where nothing in the run can be."""
+def propose(finding: Finding, layers: Sequence[LayerSummary] = ()) -> tuple[Proposal, ...]:
+    """What can be done about a finding; empty where nothing in the run can be.
+
+    `layers` are those of the same diagnosis: what remedies are to do to them is told by numbers.
+    """
     ladder = _LADDER.get((finding.slug, finding.cause.slug), ())
     if finding.cause.slug == "drifted" and _kills_on(finding):
         # What is revived would go the same way.
         ladder = ("slow-down", *ladder)
-    return tuple(_proposal(remedy, finding) for remedy in ladder)
+    return tuple(_proposal(remedy, finding, layers) for remedy in ladder)
 
 
 def _kills_on(finding: Finding) -> bool:
@@ -164,8 +180,48 @@ def has_remedy(slug: str, causes: Collection[str]) -> bool:
     return any(at == slug and (not causes or cause in causes) for at, cause in _LADDER)
 
 
-def _proposal(remedy: str, finding: Finding) -> Proposal:
-    units = finding.units
-    if units is not None:
-        return Proposal(remedy, finding, finding.slug, units.count, 0.0)
-    return Proposal(remedy, finding, finding.slug, 1.0, 0.0)
+def _proposal(remedy: str, finding: Finding, layers: Sequence[LayerSummary]) -> Proposal:
+    if finding.units is not None:
+        return Proposal(remedy, finding, finding.slug, finding.units.count, 0.0)
+    plain = Proposal(remedy, finding, finding.slug, 1.0, 0.0)
+    measure = _TOLD_BY.get(remedy)
+    before = None if measure is None else _MEASURES[measure](layers, finding.layer)
+    if measure is None or before is None:
+        return plain
+    if measure == "gradient-ratio":
+        return Proposal(remedy, finding, measure, before, 1.0)
+    share = LEAST_RAISED if remedy == "speed-up" else plain.least_slowed
+    return Proposal(remedy, finding, measure, before, share * before)
+
+
+def _update_ratio(layers: Sequence[LayerSummary], name: str | None) -> float | None:
+    """By how much of its weights a step changes a layer, or, without a name, half of all."""
+    ratios = [
+        at.update_ratio
+        for at in layers
+        if at.update_ratio is not None and (name is None or at.name == name)
+    ]
+    middle = median(ratios) if ratios else None
+    return middle if middle is not None and isfinite(middle) else None
+
+
+def _gradient_ratio(layers: Sequence[LayerSummary], name: str | None) -> float | None:
+    """The gradient behind the first layer by that behind the last one."""
+    known = [at.gradient for at in layers if at.gradient is not None]
+    if len(known) < 2 or not known[-1] or not all(map(isfinite, known)):
+        return None
+    return known[0] / known[-1]
+
+
+_MEASURES: dict[str, Callable[[Sequence[LayerSummary], str | None], float | None]] = {
+    "update-ratio": _update_ratio,
+    "gradient-ratio": _gradient_ratio,
+}
+
+# What a remedy's effect is told by, where it is not the units that were found.
+_TOLD_BY = {
+    "roll-back": "update-ratio",
+    "slow-down": "update-ratio",
+    "speed-up": "update-ratio",
+    "rescale": "gradient-ratio",
+}
