@@ -3,13 +3,15 @@
     python -m benchmarks.healing [--seeds N] [--jobs N] [--only NAME ...] [--healthy] [--arms]
 
 Every case runs with every seed plainly, with its fault taken away, and under `reluctant run
---heal`; with --arms also under what others do: every rectifier leaky from the start, steps at half
-their rate, and ReDo (benchmarks/arms.py). A run is sick if its fault held it back in that very run;
+--heal`; with --arms also with what stands for the same remedies to no purpose (`reluctant trial`'s
+placebo), and under what others do: every rectifier leaky from the start, steps at half their rate,
+and ReDo (benchmarks/arms.py). A run is sick if its fault held it back in that very run;
 healable if one of the answers that the ward accepts for it has a remedy in the run; healed if it
 comes within a point of accuracy, or five per cent of the loss, of the run without the fault; harmed
 if it ends worse than untreated by as much, and by two standard deviations of the untreated runs of
-the other seeds. What is kept in --folder is not done again unless the script changed, or --again
-is said.
+the other seeds. What healing costs in time is told by the whole process, against the script's own
+right after it, under the same load. What is kept in --folder is not done again unless the script
+changed, or --again is said.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, quantiles, stdev
 from time import perf_counter
 from typing import Any
 
@@ -37,14 +39,15 @@ from reluctant.remedy.propose import has_remedy
 POINT = 0.01
 SHARE = 0.05
 DEVIATIONS = 2.0
-ARMS = ("leaky", "halved", "redo")
+ARMS = ("placebo", "leaky", "halved", "redo")
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One case and seed: its results plain, without the fault (or None), healed, and by arm.
 
-    `noise` is the standard deviation of the case's plain results over the seeds.
+    `noise` is the standard deviation of the case's plain results over the seeds, and `slower` the
+    time of the healed process by that of the plain one, if both were taken.
     """
 
     case: Case
@@ -54,6 +57,7 @@ class Outcome:
     healed: float
     interventions: tuple[dict[str, Any], ...]
     arms: dict[str, float]
+    slower: float | None = None
     noise: float = 0.0
 
     @property
@@ -179,6 +183,10 @@ def summary(outcomes: Iterable[Outcome], arms: Iterable[str]) -> None:
     print(row("healing", lambda at: at.healed))
     for arm in arms:
         print(row(arm, partial(of_arm, arm)))
+    timed = [at.slower for at in outcomes if at.slower is not None]
+    if len(timed) > 1:
+        low, middle, high = quantiles(timed)
+        print(f"time      {middle:.2f} of the script's ({low:.2f} to {high:.2f}), n = {len(timed)}")
     treated = [at for at in healthy if at.treated]
     rest = ", ".join(f"{at.case.name} {at.seed}" for at in treated)
     print(f"treated of {len(healthy)} that are not sick: {len(treated)}  {rest}")
@@ -199,7 +207,8 @@ def outcome(ward: Ward, case: Case, seed: int, again: bool, arms: Iterable[str])
     truth, twin = ward.truths(case, seed)
     place = ward.place(case, seed)
     if again:
-        (place / "healed.json").unlink(missing_ok=True)
+        for name in ("healed", "placebo"):
+            (place / f"{name}.json").unlink(missing_ok=True)
     healed = once(place / "healed.json", case, lambda path: _heal(case, seed, path))
     others = {}
     for arm in arms:
@@ -213,6 +222,7 @@ def outcome(ward: Ward, case: Case, seed: int, again: bool, arms: Iterable[str])
         healed["result"],
         tuple(healed["interventions"]),
         others,
+        healed["seconds"] / healed["plain"] if "plain" in healed else None,
     )
 
 
@@ -222,11 +232,14 @@ def _heal(case: Case, seed: int, path: Path) -> None:
     script = [str(case.script), "--seed", str(seed)]
     began = perf_counter()
     said = reluctant(["run", "--heal", "--quiet", "--out", str(record), *script], may_fail=False)
-    seconds = perf_counter() - began
+    healed = perf_counter()
+    _python(script)
+    plain = perf_counter()
     found = json.loads(reluctant(["diagnose", str(record), "--format", "json"], may_fail=True))
     kept = {
         "result": result_of(said)[1],
-        "seconds": seconds,
+        "seconds": healed - began,
+        "plain": plain - healed,
         "interventions": found["interventions"],
     }
     path.write_text(json.dumps(kept), "utf-8")
@@ -234,24 +247,32 @@ def _heal(case: Case, seed: int, path: Path) -> None:
 
 def _arm(case: Case, seed: int, arm: str, path: Path) -> None:
     script = [str(case.script), "--seed", str(seed)]
-    if arm == "leaky":
-        out = path.parent / "leaky"
+    watched = {
+        "placebo": ["--heal-placebo", str(path.parent / "healed")],
+        "leaky": ["--observe", "parameters", "--swap", "relu=leaky_relu"],
+    }
+    if arm in watched:
+        out = path.parent / arm
         shutil.rmtree(out, ignore_errors=True)
-        run = ["run", "--quiet", "--observe", "parameters", "--swap", "relu=leaky_relu"]
-        said = reluctant([*run, "--out", str(out), *script], may_fail=False)
+        run = ["run", "--quiet", *watched[arm], "--out", str(out), *script]
+        said = reluctant(run, may_fail=False)
     else:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.arms", arm, *script],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-        )
-        if done.returncode:
-            raise ScriptFailed(f"{arm}: {done.stderr[-2000:]}")
-        said = done.stdout
+        said = _python(["-m", "benchmarks.arms", arm, *script])
     path.write_text(json.dumps({"result": result_of(said)[1]}), "utf-8")
+
+
+def _python(args: list[str]) -> str:
+    done = subprocess.run(
+        [sys.executable, *args],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    if done.returncode:
+        raise ScriptFailed(f"{' '.join(args)}: {done.stderr[-2000:]}")
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What stands for a remedy: as much, at the same step, and to no purpose."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -57,7 +58,7 @@ def trained(tmp_path: Path) -> Trained:
         weights: Weights = []
 
         def steps(observer: Observer) -> None:
-            placebo = Placebo(observer, tmp_path / f"treated-{name}", seed)
+            placebo = Placebo(observer, tmp_path / name, tmp_path / f"treated-{name}", seed)
             torch.manual_seed(1)
             model = nn.Sequential(
                 nn.Linear(4, 12), nn.ReLU(), nn.Linear(12, 12), nn.ReLU(), nn.Linear(12, 2)
@@ -125,6 +126,21 @@ def test_all_layers_begin_anew_as_the_script_made_them(trained: Trained, adam: b
             torch.testing.assert_close(*norms)
 
 
+def test_another_layer_leaks(trained: Trained) -> None:
+    weights, (done,) = trained([intervention("leak")])
+    # The pass of the step after it is the first that computes something else.
+    assert changed(weights, trained([])[0]) == list(range(AT + 1, 10))
+    assert (done.remedy, done.layer, done.step) == ("placebo-leak", "0", AT)
+    assert done.text.startswith("1 is LeakyReLU(0.01) now.")
+
+
+def test_no_other_layer_could_leak(trained: Trained) -> None:
+    treated = [intervention("leak"), intervention("leak", 6, layer="0")]
+    weights, done = trained([replace(at, index=n) for n, at in enumerate(treated)])
+    assert not changed(weights, trained([])[0])
+    assert {at.text for at in done} == {"There is no other layer whose function could leak."}
+
+
 @pytest.mark.parametrize(
     "treated",
     [
@@ -150,7 +166,7 @@ def test_what_was_refused_has_no_placebo(trained: Trained) -> None:
 
 def test_several_in_their_order(trained: Trained) -> None:
     treated = [intervention("roll-back", 7), intervention("revive", 3), intervention("revive", 7)]
-    _, done = trained([at.__class__(**{**vars(at), "index": n}) for n, at in enumerate(treated)])
+    _, done = trained([replace(at, index=n) for n, at in enumerate(treated)])
     assert [(at.remedy, at.step) for at in done] == [
         ("placebo-revive", 3),
         ("placebo-roll-back", 7),

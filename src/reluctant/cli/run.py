@@ -219,7 +219,7 @@ def _placebo(treated: Path, seed: int) -> "Callable[[Observer, Path], object]":
     def attend(observer: "Observer", path: Path) -> object:
         from reluctant.healing.placebo import Placebo
 
-        return Placebo(observer, treated, seed)
+        return Placebo(observer, path, treated, seed)
 
     return attend
 

@@ -8,14 +8,17 @@ What is honest depends on the remedy:
 - `rescale` has no units to choose, and gives all layers fresh weights. Here all begin anew too, as
   the script made them, but with the units and the inputs of each in another order: other weights of
   the same sizes, which know nothing. Rates stay.
-- `roll-back`, `slow-down` and `speed-up` choose nothing either, nor does what was undone, and a
-  `leak` is in a whole layer. Their placebo is the interruption alone: a snapshot is taken, and put
-  back. Such a run ends as the untreated one does.
+- `leak` is of a whole layer. Here the rectifier of another leaks, chosen at random among those that
+  no remedy was for, and always by a fixed share.
+- `roll-back`, `slow-down` and `speed-up` choose nothing either, nor does what was undone. Their
+  placebo is the interruption alone: a snapshot is taken, and put back. Such a run ends as the
+  untreated one does.
 """
 
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +35,12 @@ from reluctant.healing.operations import Operations
 from reluctant.observe import eager, stack
 from reluctant.observe.guard import sentence
 from reluctant.observe.observer import Observer
+from reluctant.record.finding import Cause, Finding, Severity
 from reluctant.record.reader import load
 from reluctant.record.run import Intervention
 from reluctant.record.trial import PLACEBO_OF
 from reluctant.remedy import optimizers, revive
+from reluctant.remedy.propose import Proposal
 from reluctant.remedy.refusal import Refused
 from reluctant.remedy.survey import Survey
 from reluctant.words import plural
@@ -46,15 +51,18 @@ class Placebo:
 
     Args:
         observer: of what trains.
-        treated: the folder of the treated run's record.
+        path: the folder of its record.
+        treated: that of the treated run's.
         seed: of what is chosen at random.
     """
 
-    def __init__(self, observer: Observer, treated: Path, seed: int) -> None:
+    def __init__(self, observer: Observer, path: Path, treated: Path, seed: int) -> None:
         self._observer = observer
+        self._path = path
         done = [at for at in load(treated).interventions if not at.refused]
         self._waiting = deque(sorted(done, key=lambda at: at.step))
         self._anew = any(at.remedy == "rescale" for at in done)
+        self._layers = {at.layer for at in done}
         self._operations = Operations(observer, seed)
         self._generator = torch.Generator().manual_seed(seed)
         self._made: dict[int, tuple[Tensor, Tensor]] = {}
@@ -102,8 +110,8 @@ class Placebo:
                 if self._waiting[0].step > steps:
                     return
                 at = self._waiting.popleft()
-                rescaled = at.remedy == "rescale" and at.kept is not False
-                self._do(at, self._begin_anew if rescaled else self._interrupt)
+                what = {"rescale": self._begin_anew, "leak": self._leak}.get(at.remedy)
+                self._do(at, what if what and at.kept is not False else self._interrupt)
             if self._waiting and self._waiting[0].step <= steps + 1:
                 self._look(self._waiting[0])
         except Exception as error:
@@ -170,6 +178,29 @@ class Placebo:
                 for optimizer in self._operations.trained_by(parameter):
                     optimizers.forget(optimizer, parameter)
         return replace(at, text="All layers began anew, as the script made them.")
+
+    def _leak(self, at: Intervention) -> Intervention:
+        self._observer.flush()
+        run = load(self._path)
+        others = {
+            run.layers[site.layer].name
+            for site in run.sites
+            if site.layer is not None and run.functions[site.function].switches_off
+        }
+        names = sorted(others - self._layers)
+        order = torch.randperm(len(names), generator=self._generator, device="cpu")
+        for name in (names[place] for place in order):
+            finding = Finding(at.finding, Severity.NOTE, name, None, None, Cause(at.cause, ""))
+            texts: list[str] = []
+            with suppress(Refused):
+                self._operations.leak(
+                    Proposal("leak", finding, at.measure, at.before, at.before),
+                    run,
+                    False,
+                    texts.append,
+                )
+                return replace(at, layer=name, units=None, text=" ".join(texts))
+        raise Refused("There is no other layer whose function could leak.")
 
     def _interrupt(self, at: Intervention) -> Intervention:
         """Come between, and no more."""
