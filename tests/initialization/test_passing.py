@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
 from reluctant.calls import PRODUCTS
-from reluctant.initialization.choice import lasting
+from reluctant.initialization.choice import lasting, recurrent
 from reluctant.initialization.network import understand
 from reluctant.initialization.passing import Restart, is_training_pass
 from reluctant.initialization.tracing import Recorder
@@ -251,6 +251,81 @@ def test_what_does_not_last_or_is_not_deep_or_plain_is_not_chosen() -> None:
     twice = Leaky(torch.tanh, 4)
     twice.layers.append(twice.layers[0])
     assert chosen(twice) == 0
+
+
+class Recurrent(nn.Module):
+    """A state that is fed an embedding, a product, or both, turn by turn; row 0 is padding."""
+
+    def __init__(self, fed: str, function: Callable[[Tensor], Tensor] = torch.tanh) -> None:
+        super().__init__()
+        self.table = nn.Embedding(8, 32, padding_idx=0) if "table" in fed else None
+        self.product = nn.Linear(4, 32) if "product" in fed else None
+        self.step = nn.Linear(32, 32)
+        self.read = nn.Linear(32, 8)
+        self.function = function
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h = torch.zeros(len(tokens), 32)
+        self.states = []
+        for t in range(tokens.shape[1]):
+            total = self.step(h)
+            if self.table is not None:
+                total = total + self.table(tokens[:, t])
+            if self.product is not None:
+                total = total + self.product(F.one_hot(tokens[:, t] % 4, 4).float())
+            h = self.function(total)
+            self.states.append(h)
+        return self.read(h)
+
+
+def began(model: Recurrent, tokens: Tensor, known: bool = True) -> Restart:
+    with Recorder() as recorder:
+        model(tokens)
+    network = understand(recorder.nodes, {id(at): "" for at in model.parameters()})
+    chosen, tables = recurrent(network) if known else ({}, {})
+    with Restart(lambda leaf: True, lambda leaf: False, 3, chosen, tables) as mode:
+        model(tokens)
+    return mode
+
+
+@pytest.mark.parametrize("fed", ["table", "product", "table and product"])
+def test_a_gradient_lasts_through_a_state_that_goes_round(fed: str) -> None:
+    def kept(known: bool) -> float:
+        torch.manual_seed(0)
+        model, tokens = Recurrent(fed), torch.randint(1, 8, (64, 40))
+        mode = began(model, tokens, known)
+        assert mode.failure is None
+        assert {id(at) for at in mode.done} >= (
+            {id(at) for at in model.parameters()} if known else set()
+        )
+        out = model(tokens)
+        first, last = torch.autograd.grad(out.square().sum(), [model.states[0], model.states[-1]])
+        assert model.states[-1].abs().max() < 1
+        return float(first.norm() / last.norm())
+
+    assert 0.1 < kept(True) < 10
+    assert kept(False) < 0.01
+
+
+def test_a_row_that_stands_for_nothing_stays_so() -> None:
+    model = Recurrent("table")
+    began(model, torch.randint(0, 8, (16, 40)))
+    assert model.table is not None
+    assert not model.table.weight[0].any()
+    assert 0.05 < model.table.weight[1:].std() < 0.15
+
+
+@pytest.mark.parametrize(
+    ("function", "turns"), [(torch.tanh, 3), (F.relu, 40), (torch.sigmoid, 40)]
+)
+def test_a_table_that_feeds_no_lasting_state_stays(
+    function: Callable[[Tensor], Tensor], turns: int
+) -> None:
+    model = Recurrent("table", function)
+    assert model.table is not None
+    before = model.table.weight.detach().clone()
+    began(model, torch.randint(0, 8, (16, turns)))
+    assert torch.equal(model.table.weight, before)
 
 
 def test_what_cannot_be_written_down_does_not_stop_the_pass(

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from reluctant.healing.agreement import Agreement
 from reluctant.healing.pacing import Find, Paced, anew, faster, slower
-from reluctant.initialization.choice import Choices, lasting
+from reluctant.initialization.choice import Choices, lasting, recurrent
 from reluctant.initialization.network import understand
 from reluctant.initialization.passing import Restart, is_training_pass
 from reluctant.initialization.tracing import Recorder
@@ -136,24 +136,33 @@ class Operations:
         seed = self._seed + attempt
         if not self._observer.rectified().isdisjoint(trained):
             # Mirrored pairs are made of rectified units in any case.
-            self._restart(trained, seed, {}, done)
+            self._restart(trained, seed, {}, {}, done)
             return
         recorder = Recorder(wanted=is_training_pass)
 
         def then() -> None:
             known = recorder.failure is None
             network = understand(recorder.nodes if known else (), dict.fromkeys(trained, ""))
-            self._restart(trained, seed, lasting(network), done)
+            chosen, tables = recurrent(network)
+            self._restart(trained, seed, lasting(network) | chosen, tables, done)
 
         self._begin(_Pass(recorder, self._observer.clock.leads, _nothing, then))
 
-    def _restart(self, trained: set[int], seed: int, chosen: Choices, done: Then) -> None:
+    def _restart(
+        self,
+        trained: set[int],
+        seed: int,
+        chosen: Choices,
+        tables: dict[int, float],
+        done: Then,
+    ) -> None:
         rectified = self._observer.rectified()
         restart = Restart(
             lambda leaf: id(leaf) in trained,
             lambda leaf: id(leaf) in rectified,
             seed,
             chosen,
+            tables,
         )
         seen = 0
 

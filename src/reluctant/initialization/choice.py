@@ -129,6 +129,32 @@ def lasting(network: Network) -> Choices:
     return mirrored(network, "forward")
 
 
+def recurrent(network: Network) -> tuple[Choices, dict[int, float]]:
+    """What states that go round many times begin with, and the deviation of tables, by their ids.
+
+    With orthogonal weights a state keeps its size, and with it the gradient through time (Saxe et
+    al. 2014, arXiv 1312.6120). What it is fed adds up turn by turn, and is to be no larger at the
+    end than the function bears that often.
+    """
+    layers = {id(layer.weight): layer for layer in network.layers}
+    chosen: Choices = {}
+    tables: dict[int, float] = {}
+    for state in network.states:
+        if state.turns <= SHALLOW or not (_is_odd(state.function) and state.function.keeps_zero):
+            continue
+        _, deviation = _lasting(state.function, state.turns)
+        size = deviation / sqrt(state.turns)
+        for weight in state.loops:
+            chosen[layers[id(weight)]] = Choice("orthogonal", 1.0, "reads what came of it before")
+        for weight in state.fed:
+            why = f"feeds a state, {state.turns} times"
+            if id(weight) in layers:
+                chosen[layers[id(weight)]] = Choice("orthogonal", size, why)
+            else:
+                tables[id(weight)] = size
+    return chosen, tables
+
+
 SCHEMES: dict[str, Scheme] = {
     "auto": auto,
     "he": he,

@@ -1,6 +1,6 @@
 """Reads a model: which layers there are, what each of them reads, and what becomes of its units."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -71,6 +71,18 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class State:
+    """A state that is `turns` times the `function` of a sum: of its own product with the weights
+    `loops`, and of what it is `fed` through these weights, or rows of these tables.
+    """
+
+    function: Call
+    turns: int
+    loops: tuple[nn.Parameter, ...]
+    fed: tuple[nn.Parameter, ...]
+
+
+@dataclass(frozen=True)
 class Network:
     """The layers of a model, in the order of their first calls.
 
@@ -93,6 +105,37 @@ class Network:
         given = [leaves((at.args, at.kwargs)) for at in looked_up]
         own = [at.func.parameters() for at in looked_up if isinstance(at.func, nn.Module)]
         return frozenset(id(at) for at in chain(*given, *own) if isinstance(at, nn.Parameter))
+
+    @cached_property
+    def states(self) -> tuple["State", ...]:
+        """The states that are computed again and again from themselves and what they are fed."""
+        found: dict[frozenset[int], State] = {}
+        for node in self.nodes:
+            call = next((at.activation for at in node.readers if at.activation is not None), None)
+            if not node.is_addition or call is None:
+                continue
+            terms = [_weight(at) for at in _terms(node)]
+            known = [at for at in terms if at is not None]
+            loops = [at for at in known if id(at) in self._rereading]
+            if loops and len(known) == len(terms):
+                key = frozenset(map(id, known))
+                turns = max(self.uses[id(at)] for at in loops)
+                fed = tuple(at for at in known if id(at) not in self._rereading)
+                found.setdefault(key, State(call, turns, tuple(loops), fed))
+        return tuple(found.values())
+
+    @cached_property
+    def _rereading(self) -> frozenset[int]:
+        """The ids of weights that multiply what came of their own product before."""
+        found = set()
+        for node in self.nodes:
+            weight = _weight(node) if node.func in PRODUCTS else None
+            at, _ = _behind(_data_of(node)) if weight is not None else (None, False)
+            if not isinstance(at, Node) or at.activation is None:
+                continue
+            if any(_weight(term) is weight for one in at.sources for term in _terms(one)):
+                found.add(id(weight))
+        return frozenset(found)
 
     def longest(self, function: str) -> int:
         """How many calls of a function there are on the way that has most."""
@@ -203,6 +246,31 @@ def _parameter(at: Any) -> tuple[nn.Parameter | None, bool]:
         inner, turned = _parameter(at.args[0])
         return inner, not turned
     return None, False
+
+
+def _weight(at: Any) -> nn.Parameter | None:
+    """What a product multiplies by, or a lookup looks up in, behind what carries channels."""
+    node, _ = _behind(at)
+    if not isinstance(node, Node):
+        return None
+    if node.func in PRODUCTS:
+        return _parameter(_argument(node, PRODUCTS[node.func][1], "weight"))[0]
+    if "embedding" not in node.name:
+        return None
+    own = node.func.parameters() if isinstance(node.func, nn.Module) else ()
+    given = leaves((node.args, node.kwargs))
+    return next((at for at in chain(own, given) if isinstance(at, nn.Parameter)), None)
+
+
+def _terms(node: Node) -> Iterator[Node]:
+    """What an addition adds up, those of additions that are for it alone too; else itself."""
+    left = [node]
+    while left:
+        at = left.pop()
+        if at.is_addition and (at is node or len(at.readers) == 1):
+            left += at.sources
+        else:
+            yield at
 
 
 def _data_of(node: Node) -> Any:

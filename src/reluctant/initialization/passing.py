@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 from torch.overrides import TorchFunctionMode
 
 from reluctant.calls import PRODUCTS
@@ -33,6 +34,8 @@ class Restart(TorchFunctionMode):
         seed: of the generator.
         chosen: what some layers are to begin with. Those of them that read data of an unusual size
             are fitted to these.
+        tables: the deviation of what some embeddings are to begin with, by the ids of their
+            weights; all others stay.
 
     `done` are the weights and biases that were set; `failure` is what went wrong in doing so, after
     which nothing more is set.
@@ -44,9 +47,11 @@ class Restart(TorchFunctionMode):
         rectified: Callable[[Tensor], bool],
         seed: int,
         chosen: Choices | None = None,
+        tables: Mapping[int, float] | None = None,
     ) -> None:
         super().__init__()
         self._chosen = {id(layer.weight): (layer, one) for layer, one in (chosen or {}).items()}
+        self._tables = tables or {}
         self.done: list[Tensor] = []
         self.failure: Exception | None = None
         self._wanted = wanted
@@ -61,11 +66,15 @@ class Restart(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Set the weight of a product before it is used."""
+        """Set the weight of a product, or a table, before it is used."""
         kwargs = kwargs or {}
-        if func in PRODUCTS and self.failure is None and is_training_pass():
+        looked_up = bool(self._tables) and func is embedding
+        if (func in PRODUCTS or looked_up) and self.failure is None and is_training_pass():
             try:
-                self._product(func, args, kwargs)
+                if looked_up:
+                    self._table(args[1] if len(args) > 1 else kwargs["weight"])
+                else:
+                    self._product(func, args, kwargs)
             except Exception as error:  # the script's pass goes on
                 self.failure = error
         return func(*args, **kwargs)
@@ -83,6 +92,17 @@ class Restart(TorchFunctionMode):
                 return
             self._set(call)
         self.done += [call.leaf] if call.bias is None else [call.leaf, call.bias]
+
+    def _table(self, weight: Tensor) -> None:
+        if id(weight) in self._seen or id(weight) not in self._tables or not self._wanted(weight):
+            return
+        self._seen.add(id(weight))
+        made = torch.randn(weight.shape, generator=self._generator, dtype=torch.float64)
+        with torch.no_grad():
+            # A row of zeros is what stands for nothing, as padding.
+            there = (weight != 0).any(dim=1, keepdim=True)
+            weight.copy_(made.to(weight.device) * self._tables[id(weight)] * there)
+        self.done.append(weight)
 
     def _set(self, call: "Product") -> None:
         if id(call.leaf) not in self._chosen:
