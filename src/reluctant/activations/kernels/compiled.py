@@ -163,7 +163,7 @@ class FusedRReLU(Function):
 # Where an element stands, times this: a Weyl sequence of 32 bits.
 _WEYL = -1640531527
 # Its first numbers, which a loop loads quicker than it counts, and those that are worth it.
-_COLUMN = torch.arange(4096, dtype=torch.int32) * _WEYL
+_COLUMN = torch.arange(4096, dtype=torch.int32, device="cpu") * _WEYL
 _LEAST_COLUMN = 64
 
 
@@ -187,7 +187,7 @@ def _weyl(like: Tensor) -> Tensor:
     if like.device.type != "cpu" or not _LEAST_COLUMN <= columns <= len(_COLUMN):
         place = torch.arange(like.numel(), dtype=torch.int32, device=like.device)
         return (place * _WEYL).view(like.shape)
-    row = torch.arange(rows, dtype=torch.int32) * _wrapped(_WEYL * columns)
+    row = torch.arange(rows, dtype=torch.int32, device="cpu") * _wrapped(_WEYL * columns)
     return (row[:, None] + _COLUMN[:columns]).view(like.shape)
 
 
