@@ -37,7 +37,7 @@ def _mish_back(gradient: Tensor, z: Tensor) -> Tensor:
     n = e * (e + 2)
     gate = 1 / (n + 2)
     # With n + 1 = (e + 1)^2 one division is enough.
-    return gradient * (n * gate + e * (1 + e) * low * (4 * gate * gate))
+    return gradient * (gate * (n + e * (1 + e) * low * 4 * gate))
 
 
 _ROOT = 2 * sqrt(2 / torch.pi)
