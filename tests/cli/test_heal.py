@@ -130,7 +130,7 @@ def asked(sick: Path, answer: str) -> tuple[str, str]:
 )
 def test_a_person_decides(sick: Path, answer: str, words: str, learns: str) -> None:
     seen, out = asked(sick, answer)
-    assert seen.count("Apply rescale? [y/N]") == 1
+    assert seen.count("Apply rescale? (dead-units: 32, predicted 0) [y/N]") == 1
     assert "dead-units, layer 2, 32 units" in seen
     assert words in seen
     assert out == f"[] {learns}\n"
@@ -170,4 +170,4 @@ def test_answers(
     out, err = capsys.readouterr()
     assert out == ""
     assert "dead-units, layer 2, 2 units: So born.\n" in err
-    assert err.endswith("Apply revive? [y/N] ")
+    assert err.endswith("Apply revive? (dead-units: 2, predicted 0) [y/N] ")

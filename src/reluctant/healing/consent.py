@@ -5,6 +5,7 @@ from typing import TextIO
 
 from reluctant.remedy.propose import Proposal
 from reluctant.remedy.refusal import Refused
+from reluctant.words import number
 
 TERMINAL = "/dev/tty"
 
@@ -46,5 +47,12 @@ def _question(proposal: Proposal) -> str:
     units = "" if finding.units is None else f", {finding.units.count:,} units"
     return (
         f"reluctant: {finding.slug}, {where}{units}: {finding.cause.text}\n"
-        f"           Apply {proposal.remedy}? [y/N] "
+        f"           Apply {proposal.remedy}? {_promise(proposal)}[y/N] "
     )
+
+
+def _promise(proposal: Proposal) -> str:
+    if proposal.finding.units is None and proposal.measure == proposal.finding.slug:
+        return ""  # that it is to be gone goes without saying
+    before, predicted = number(proposal.before), number(proposal.predicted)
+    return f"({proposal.measure}: {before}, predicted {predicted}) "

@@ -97,7 +97,9 @@ class Restart(TorchFunctionMode):
         if id(weight) in self._seen or id(weight) not in self._tables or not self._wanted(weight):
             return
         self._seen.add(id(weight))
-        made = torch.randn(weight.shape, generator=self._generator, dtype=torch.float64)
+        made = torch.randn(
+            weight.shape, generator=self._generator, dtype=torch.float64, device="cpu"
+        )
         with torch.no_grad():
             # A row of zeros is what stands for nothing, as padding.
             there = (weight != 0).any(dim=1, keepdim=True)
