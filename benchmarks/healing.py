@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +30,7 @@ from typing import Any
 
 from benchmarks.ward.case import Case
 from benchmarks.ward.healthy import HEALTHY
-from benchmarks.ward.runs import LIMIT, ROOT, Ward, once, reluctant
+from benchmarks.ward.runs import ROOT, Ward, once, python, reluctant
 from benchmarks.ward.sick import SICK
 from benchmarks.ward.truth import ScriptFailed, result_of
 from reluctant.remedy.propose import has_remedy
@@ -233,7 +232,7 @@ def _heal(case: Case, seed: int, path: Path) -> None:
     began = perf_counter()
     said = reluctant(["run", "--heal", "--quiet", "--out", str(record), *script], may_fail=False)
     healed = perf_counter()
-    _python(script)
+    python(script)
     plain = perf_counter()
     found = json.loads(reluctant(["diagnose", str(record), "--format", "json"], may_fail=True))
     kept = {
@@ -257,22 +256,8 @@ def _arm(case: Case, seed: int, arm: str, path: Path) -> None:
         run = ["run", "--quiet", *watched[arm], "--out", str(out), *script]
         said = reluctant(run, may_fail=False)
     else:
-        said = _python(["-m", "benchmarks.arms", arm, *script])
+        said = python(["-m", "benchmarks.arms", arm, *script])
     path.write_text(json.dumps({"result": result_of(said)[1]}), "utf-8")
-
-
-def _python(args: list[str]) -> str:
-    done = subprocess.run(
-        [sys.executable, *args],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-    )
-    if done.returncode:
-        raise ScriptFailed(f"{' '.join(args)}: {done.stderr[-2000:]}")
-    return done.stdout
 
 
 if __name__ == "__main__":

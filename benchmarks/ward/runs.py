@@ -154,9 +154,19 @@ def _diagnose(record: Path, path: Path) -> None:
 
 
 def reluctant(args: list[str], may_fail: bool) -> str:
+    return python(["-m", "reluctant", *args], may_fail)
+
+
+def python(args: list[str], may_fail: bool = False) -> str:
+    """What a process of one thread prints; its exit code may be 1 if it `may_fail`.
+
+    Raises:
+        ScriptFailed: it went wrong, or took too long.
+    """
+    named = " ".join(args[:3])
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "reluctant", *args],
+            [sys.executable, *args],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
@@ -164,7 +174,7 @@ def reluctant(args: list[str], may_fail: bool) -> str:
             timeout=LIMIT,
         )
     except subprocess.TimeoutExpired:
-        raise ScriptFailed(f"reluctant {args[0]} took longer than {LIMIT:.0f} s") from None
+        raise ScriptFailed(f"{named} took longer than {LIMIT:.0f} s") from None
     if done.returncode > may_fail:
-        raise ScriptFailed(f"reluctant {args[0]}: {done.stderr[-2000:]}")
+        raise ScriptFailed(f"{named}: {done.stderr[-2000:]}")
     return done.stdout
